@@ -1,4 +1,4 @@
-import { typeMatcher, viewOf } from '#libs/contracts';
+import { isForRequestsAlone, typeMatcher, viewOf } from '#libs/contracts';
 import type { EventReceived, FlowDocument } from '#libs/contracts';
 import type { CompiledFlow } from './flow.compiler.js';
 
@@ -21,25 +21,14 @@ export function excludedBy(
   return matches(event.type) ? undefined : 'types';
 }
 
-/** The sources of the events that the flow can run on; undefined: all. The source of a request is the name of its flow. */
-export function sourcesFor({ metadata, spec: { on, onRequest } }: FlowDocument): readonly string[] | undefined {
-  if (onRequest === undefined) return on.sources;
-  if (isForRequestsAlone({ on, onRequest })) return [metadata.name];
-  return on.sources === undefined ? undefined : [...on.sources, metadata.name];
-}
-
-function isForRequestsAlone({ on, onRequest }: Pick<FlowDocument['spec'], 'on' | 'onRequest'>): boolean {
-  return onRequest !== undefined && Object.values(on).every((given) => given === undefined);
-}
-
 /**
- * True if the flow has no condition, or it is met. One that cannot be evaluated counts as met: the run then evaluates it again, fails with its reason and
- * is parked, so an operator finds it while the event's other flows go on.
+ * True if the flow has no condition, or it is met. One that cannot be read or evaluated counts as met: the run then fails with the reason and is parked, so
+ * an operator finds it while the event's other flows go on.
  */
-export async function meetsCondition({ condition }: CompiledFlow, event: EventReceived): Promise<boolean> {
-  if (condition === undefined) return true;
+export async function meetsCondition({ spec }: FlowDocument, event: EventReceived, compiled: () => CompiledFlow): Promise<boolean> {
+  if (spec.on.when === undefined) return true;
   try {
-    return (await condition.evaluate({ event: viewOf(event) })) === true;
+    return (await compiled().condition!.evaluate({ event: viewOf(event) })) === true;
   } catch {
     return true;
   }

@@ -19,4 +19,4 @@ export type {
 export type { CallRecord, CompiledStep, ReviewEnd, ReviewRequest, StepFailure, StepWork, WaitEnd, WaitRequest } from './step.js';
 export { onlyStep, tryFlow } from './flow.trial.js';
 export type { Trial, TrialDecision, TrialOptions, TrialReview } from './flow.trial.js';
-export { excludedBy, meetsCondition, sourcesFor } from './flow.trigger.js';
+export { excludedBy, meetsCondition } from './flow.trigger.js';

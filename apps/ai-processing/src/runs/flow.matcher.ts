@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import { NotFound } from '#libs/contracts';
 import type { EventReceived, FlowDocument } from '#libs/contracts';
 import { FlowCompiler, excludedBy, meetsCondition } from '#libs/flows';
-import type { CompiledFlow } from '#libs/flows';
 import { Configuration } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 
@@ -16,7 +15,7 @@ export class FlowMatcher {
 
   async matching(event: EventReceived): Promise<Stored<FlowDocument>[]> {
     const candidates = this.configuration.flows(event.tenant).filter((flow) => excludedBy(flow.document, event) === undefined);
-    const wanted = await Promise.all(candidates.map((flow) => this.wants(flow, event)));
+    const wanted = await Promise.all(candidates.map((flow) => meetsCondition(flow.document, event, () => this.compiler.compile(flow))));
     return candidates.filter((_, at) => wanted[at]);
   }
 
@@ -25,16 +24,5 @@ export class FlowMatcher {
     const flow = this.configuration.flows(tenant).find((candidate) => candidate.name === name);
     if (flow === undefined) throw new NotFound('flow', name);
     return flow;
-  }
-
-  private async wants(flow: Stored<FlowDocument>, event: EventReceived): Promise<boolean> {
-    if (flow.document.spec.on.when === undefined) return true;
-    let compiled: CompiledFlow;
-    try {
-      compiled = this.compiler.compile(flow);
-    } catch {
-      return true; // the run fails with the reason
-    }
-    return meetsCondition(compiled, event);
   }
 }

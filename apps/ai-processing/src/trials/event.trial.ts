@@ -51,12 +51,11 @@ export class EventTrial {
     this.services = { models, operations };
   }
 
-  /** True if a run of the flow would begin on the event. Of a request only its flow counts: `on` is not asked. */
+  /** True if a run of the flow would begin on the event, also one that fails at once because the flow cannot be read. Of a request only its flow counts: `on` is not asked. */
   async isMatch(flow: Stored<FlowDocument>, event: EventReceived): Promise<boolean> {
     if (event.request !== undefined) return event.request.flow === flow.name;
     if (excludedBy(flow.document, event) !== undefined) return false;
-    if (flow.document.spec.on.when === undefined) return true;
-    return meetsCondition(new FlowCompiler(this.services).compile(flow), event);
+    return meetsCondition(flow.document, event, () => new FlowCompiler(this.services).compile(flow));
   }
 
   /** @throws a defect, or the reason of the signal */

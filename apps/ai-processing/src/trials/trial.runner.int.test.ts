@@ -407,18 +407,35 @@ describe('the event of a request', () => {
     expect(alone.outcomes).toMatchObject([{ change: 'same', decision: 1 }]);
   });
 
-  test('is passed over by other flows, and what one yields on it cannot be promoted', async () => {
+  test('is not looked at by other flows, and what one yields on it cannot be promoted', async () => {
     await apply('Flow', 'triage', { onRequest, steps: [action('event.data.amount')] });
     const version = await apply('Flow', 'any', { steps: [action('event.data.amount'), tell] });
     await recorded(requestOf(1, 'triage', 1), eventOf(2));
     const { trial, outcomes } = await tried({ flow: 'any', version });
-    expect(trial).toMatchObject({ scanned: 2, skipped: 1 });
+    expect(trial).toMatchObject({ scanned: 1, skipped: 0 });
     expect(outcomes).toMatchObject([{ event_id: eventOf(2).eventId, obstacle: null }]);
     const on = { eventId: eventOf(1).eventId, sample: null, filter: null };
     expect((await tried({ kind: 'try', flow: 'any', version, events: on })).outcomes).toMatchObject([
       { decision: 1, is_match: false, obstacle: 'notRun' },
     ]);
   });
+});
+
+test('a version that this release cannot read fails on each event by itself, beside what was decided, and the trial goes on', async () => {
+  const version = await apply('Flow', 'triage', { steps: [action('event.data.amount')] });
+  await ran(eventOf(1), eventOf(2));
+  const spec = { on: { when: 'event.data.amount >' }, steps: [action('event.data.amount')] }; // as an earlier release may have accepted it
+  const { trial, outcomes } = await tried({ document: { ...(flowDocument({ steps: [action('1')] }) as object), spec } as Json });
+  expect(version).toBe(1);
+  expect(trial).toMatchObject({ state: 'completed', error_code: null });
+  expect(outcomes).toHaveLength(2);
+  for (const outcome of outcomes)
+    expect(outcome).toMatchObject({
+      change: 'failed',
+      error_code: 'document.invalid',
+      differences: [{ path: 'decision', before: expect.any(Number) as number }],
+      obstacle: 'document',
+    });
 });
 
 test('the outcome of an event that the flow would not run on cannot be promoted', async () => {

@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
-import { DomainError, looksPerTriedEvent, messageOf, trialKinds } from '#libs/contracts';
+import { DomainError, eventsFor, looksPerTriedEvent, messageOf, trialKinds } from '#libs/contracts';
 import type { CancelTrial, EventReceived, FlowDocument, StartTrial, TrialKind } from '#libs/contracts';
-import { sourcesFor } from '#libs/flows';
 import { Configuration } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { startTimer } from '#libs/time';
@@ -186,8 +185,7 @@ export class TrialRunner implements OnApplicationBootstrap, BeforeApplicationShu
 
   private async backtest(running: RunningTrial): Promise<string> {
     const { trial, flow, signal } = running;
-    const sources = sourcesFor(flow.document);
-    const filter = { ...(sources !== undefined && { sources }), ...trial.events.filter };
+    const filter = { ...eventsFor(flow.document), ...trial.events.filter };
     const mostLooks = trial.maxEvents * looksPerTriedEvent;
     while (running.doneEvents.size < trial.maxEvents && running.progress.scanned < mostLooks) {
       const page = await this.table.events(

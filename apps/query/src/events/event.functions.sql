@@ -60,7 +60,7 @@ DECLARE
   found integer;
 BEGIN
   PERFORM set_config('millrace.tenant', p_tenant, true);
-  EXECUTE concat('SELECT count(*) FROM (SELECT FROM event_summary WHERE tenant_id = $1', event_conditions(p_filter), ' LIMIT $3) AS bounded')
+  EXECUTE concat('SELECT count(*) FROM (SELECT FROM event WHERE tenant_id = $1', event_conditions(p_filter), ' LIMIT $3) AS bounded')
   INTO found USING p_tenant, p_filter, p_limit;
   RETURN found;
 END $$;

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
-import { NotFound } from '#libs/contracts';
+import { NotFound, eventsFor } from '#libs/contracts';
 import type { FlowDocument } from '#libs/contracts';
 import { DocumentTable, TenantDatabase } from '#libs/persistence';
 import { eventConditions } from '../events/event.table.js';
@@ -24,8 +24,8 @@ export class CostEstimateService {
     if ((input.flow == null) === (input.trial == null)) throw new ArgumentInvalid('flow', 'or trial is to be given, and only one of them');
     if (input.from >= input.before) throw new ArgumentInvalid('before', 'must be after from');
     const basis = input.trial == null ? await this.ofFlow(tenant, input.flow!) : await this.ofTrial(tenant, input.trial);
-    const { flow, sources, events, runs, costs, unpriced } = basis;
-    const filter = eventConditions({ sources, receivedFrom: input.from, receivedBefore: input.before });
+    const { flow, wanted, events, runs, costs, unpriced } = basis;
+    const filter = { ...wanted, ...eventConditions({ receivedFrom: input.from, receivedBefore: input.before }) };
     const windowEvents = await this.table.countEvents(tenant, filter);
     const estimatedRuns = events === 0 ? 0 : Math.round((windowEvents.value * runs) / events);
     const perRun = (nanos: number): number => (runs === 0 ? 0 : Math.round((nanos / runs) * estimatedRuns));
@@ -43,8 +43,8 @@ export class CostEstimateService {
   private async ofFlow(tenant: string, flow: string) {
     const found = await this.flow(tenant, flow);
     if (found === undefined) throw new NotFound('flow', flow, { field: 'flow' });
-    const { sources } = found.spec.on;
-    return { flow, sources, ...(await this.table.ofRuns(tenant, eventConditions({ sources }), flow)) };
+    const wanted = eventsFor(found);
+    return { flow, wanted, ...(await this.table.ofRuns(tenant, wanted, flow)) };
   }
 
   private async flow(tenant: string, flow: string): Promise<FlowDocument | undefined> {
@@ -57,7 +57,8 @@ export class CostEstimateService {
     if (!trial) throw new NotFound('trial', id, { field: 'trial' });
     const [summary] = await this.trials.summaries(tenant, [id]);
     const { events, notRun, costs } = summary!;
-    const sources = (await this.flow(tenant, trial.flow))?.spec.on.sources;
-    return { flow: trial.flow, sources, events: trial.scanned, runs: events - notRun, costs, unpriced: null };
+    const found = await this.flow(tenant, trial.flow);
+    const wanted = found === undefined ? { runnableBy: trial.flow } : eventsFor(found);
+    return { flow: trial.flow, wanted, events: trial.scanned, runs: events - notRun, costs, unpriced: null };
   }
 }

@@ -17,6 +17,11 @@ afterAll(async () => {
   await server.stop();
 });
 
+async function apply(...documents: object[]): Promise<void> {
+  const mutation = 'mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }';
+  const { applyDocuments } = await server.data<{ applyDocuments: object }>({ operatorIn: tenant }, mutation, { documents });
+  expect(applyDocuments).toEqual({ __typename: 'ApplyDocumentsSuccess' });
+}
 const flow = (steps: object[] = [{ id: 'action', map: { expression: 'event.data.amount' } }]) => ({
   apiVersion: 'millrace/v1',
   kind: 'Flow',
@@ -25,9 +30,7 @@ const flow = (steps: object[] = [{ id: 'action', map: { expression: 'event.data.
 });
 beforeEach(async () => {
   tenant = uniqueName('tenant');
-  const documents = [{ apiVersion: 'millrace/v1', kind: 'Tenant', metadata: { name: tenant }, spec: { displayName: 'Acme' } }, flow()];
-  const mutation = 'mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }';
-  await server.data({ operatorIn: tenant }, mutation, { documents });
+  await apply({ apiVersion: 'millrace/v1', kind: 'Tenant', metadata: { name: tenant }, spec: { displayName: 'Acme' } }, flow());
   await server.rows.event({ tenant, id: 'evt_1' });
 });
 
@@ -156,6 +159,35 @@ describe('an estimate of costs', () => {
       estimatedRuns: 1,
       costs: [{ amount: '0.002', currency: 'USD' }],
     });
+  });
+
+  test('counts the requests of a flow that takes them, and for no other flow', async () => {
+    const month = { from: '2026-11-01T00:00:00Z', before: '2026-12-01T00:00:00Z' };
+    const day = (n: number): Date => new Date(`2026-11-0${n}T10:00:00Z`);
+    for (const n of [2, 3, 4]) await server.rows.event({ tenant, id: `evt_${n}`, source: 'asked', requestOf: 'asked', receivedAt: day(n) });
+    await server.rows.event({ tenant, id: 'evt_5', source: 'other', requestOf: 'other', receivedAt: day(5) });
+    await server.rows.event({ tenant, id: 'evt_6', source: 'asked', receivedAt: day(6) });
+    await server.rows.run({ tenant, id: 'run_2', event: 'evt_2', flow: 'asked' });
+    await database.query(setPrice, [tenant, 'run_2', 3_000_000, 'USD']);
+    const document = (spec: object) => ({ apiVersion: 'millrace/v1', kind: 'Flow', metadata: { tenant, name: 'asked' }, spec });
+    const asked = async (spec: object, of: string): Promise<unknown> => {
+      await apply(document({ steps: [{ id: 'a', map: { expression: '1' } }], ...spec }));
+      return (await ask({ flow: of, ...month })).data!.estimateCost;
+    };
+    const onRequest = { default: 0 };
+    expect(await asked({ onRequest, on: { sources: ['stripe'] } }, 'asked')).toMatchObject({
+      sampleEvents: 5,
+      sampleRuns: 1,
+      windowEvents: { value: 5 },
+      estimatedRuns: 1,
+      costs: [{ amount: '0.003', currency: 'USD' }],
+    });
+    expect(await asked({ onRequest, on: { types: ['invoice.*'] } }, 'asked')).toMatchObject({
+      sampleEvents: 5,
+      windowEvents: { value: 5 },
+    });
+    expect(await asked({ on: { sources: ['asked'] } }, 'asked')).toMatchObject({ sampleEvents: 4 });
+    expect(await asked({}, 'triage')).toMatchObject({ sampleEvents: 2, windowEvents: { value: 2 } });
   });
 
   test('of a flow that is not applied is made from a trial of it', async () => {

@@ -263,3 +263,20 @@ export const flowDocument = documentOf(
   'Describes what happens to which events. Immutable per version: a run keeps the version it started with.',
 );
 export type FlowDocument = z.infer<typeof flowDocument>;
+
+/** True if no event but those of its requests starts a run of the flow. */
+export function isForRequestsAlone(spec: Pick<FlowSpec, 'on' | 'onRequest'>): boolean {
+  return spec.onRequest !== undefined && Object.values(spec.on).every((given) => given === undefined);
+}
+
+/**
+ * The conditions of a list of events for those that the flow can run on, before its types and its `when` are asked: none of requests for other flows. The
+ * source of a request is the name of its flow.
+ */
+export function eventsFor({ metadata, spec }: FlowDocument): { readonly sources?: string[]; readonly runnableBy: string } {
+  const { sources } = spec.on;
+  const runnableBy = metadata.name;
+  if (isForRequestsAlone(spec)) return { sources: [runnableBy], runnableBy };
+  if (sources === undefined) return { runnableBy };
+  return { sources: [...sources, ...(spec.onRequest === undefined ? [] : [runnableBy])], runnableBy };
+}

@@ -65,7 +65,7 @@ export class FlowTester {
     const { unchecked } = operations;
     const none = { steps: [], deliveries: [], unchecked };
     if (excluding !== undefined) return { ...none, inputs, answers, notRun: `spec.on.${excluding} excludes it` };
-    if (!(await meetsCondition(flow, event))) return { ...none, inputs, answers, notRun: 'spec.on.when is not true' };
+    if (!(await meetsCondition(document, event, () => flow))) return { ...none, inputs, answers, notRun: 'spec.on.when is not true' };
     let trial: Trial;
     try {
       const called = {
