@@ -18,6 +18,8 @@ export interface Trial {
   readonly decided?: { readonly decision: Json };
   /** Also those that the steps of `onFailure` planned. */
   readonly deliveries: readonly PlannedDelivery[];
+  /** The number of the first steps that a run would have done before it waits; undefined: it would not have waited. */
+  readonly stepsBeforeWait?: number;
   /** The reason why a run would have been tried again or given up. */
   readonly failure?: FailureReason;
 }
@@ -44,8 +46,8 @@ export interface TrialOptions {
   readonly onCall?: (step: string, request: CallRecord) => void;
   /** Told what a step asks a model or another system. */
   readonly onInput?: (step: string, input: Json) => void;
-  /** Told of each wait and each review, which take no time. */
-  readonly onWait?: (step: string) => void;
+  /** Told when a run would have begun to wait: all steps that need none that waits have ended. */
+  readonly onWait?: () => void;
   /** Decides its reviews. Default: they expire. */
   readonly decide?: TrialReview;
   /** Reads the events that may end a wait. Default: there are none. */
@@ -76,21 +78,21 @@ export async function tryFlow(flow: CompiledFlow, event: EventReceived, signal: 
   const run = (): Promise<FlowResult> => new FlowRunner(flow, event, journal, runOptions).run();
   try {
     const { decision, deliveries } = await decided(journal, run);
-    return { steps: journal.steps, decided: { decision }, deliveries };
+    return { ...journal.progress, decided: { decision }, deliveries };
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof FlowFailed) return { steps: journal.steps, failure: error.failure as FailureReason, deliveries: error.deliveries };
-    return { steps: journal.steps, failure: failureOf(error), deliveries: [] };
+    if (error instanceof FlowFailed) return { ...journal.progress, failure: error.failure as FailureReason, deliveries: error.deliveries };
+    return { ...journal.progress, failure: failureOf(error), deliveries: [] };
   }
 }
 
-/** Runs the flow again after each review that it has met, as a run goes on after one. */
+/** Runs the flow again after the waits and reviews that it has met, as a run goes on after one. */
 async function decided(journal: TrialJournal, run: () => Promise<FlowResult>): Promise<FlowResult> {
   for (;;) {
     try {
       return await run();
     } catch (error) {
-      if (!(error instanceof RunWaits && (await journal.decideNext()))) throw error;
+      if (!(error instanceof RunWaits && (await journal.endWaits()))) throw error;
     }
   }
 }
@@ -126,7 +128,10 @@ function endOf(decision: TrialDecision, { proposal, default: otherwise, expiresA
 
 /** Keeps outputs in memory, in the form in which stored ones are read. */
 class TrialJournal implements StepJournal {
-  readonly steps: FinishedStep[] = [];
+  private readonly steps: FinishedStep[] = [];
+  private stepsBeforeWait: number | undefined;
+  private readonly waiting = new Map<string, WaitRequest>();
+  private readonly waited = new Map<string, WaitEnd>();
   private readonly asked = new Map<string, ReviewRequest>();
   private readonly ends = new Map<string, ReviewEnd>();
   private readonly results: Map<string, StoredStep>;
@@ -134,6 +139,11 @@ class TrialJournal implements StepJournal {
 
   constructor(private readonly options: TrialOptions) {
     this.results = new Map(options.results);
+  }
+
+  get progress(): Pick<Trial, 'steps' | 'stepsBeforeWait'> {
+    const { steps, stepsBeforeWait } = this;
+    return { steps, ...(stepsBeforeWait !== undefined && { stepsBeforeWait }) };
   }
 
   stored(step: string): StoredStep | undefined {
@@ -161,10 +171,10 @@ class TrialJournal implements StepJournal {
     this.options.onInput?.(step, input);
   }
 
-  /** Nothing waits in a trial: the time comes at once. */
-  wait(step: string, { dueAt }: WaitRequest): WaitEnd {
-    this.options.onWait?.(step);
-    return { reason: 'elapsed', at: dueAt.toISOString() };
+  wait(step: string, request: WaitRequest): WaitEnd | undefined {
+    const end = this.waited.get(step);
+    if (end === undefined) this.waiting.set(step, request);
+    return end;
   }
 
   reviewed(step: string): ReviewEnd | undefined {
@@ -172,17 +182,21 @@ class TrialJournal implements StepJournal {
   }
 
   ask(step: string, request: ReviewRequest): void {
-    this.options.onWait?.(step);
     this.asked.set(step, request);
   }
 
-  /** @returns false if no review waits */
-  async decideNext(): Promise<boolean> {
-    const { decide = unreviewed } = this.options;
-    const waiting = [...this.asked];
+  /** Nothing waits in a trial: the time of waits comes at once, and reviews are decided. @returns false if nothing waits */
+  async endWaits(): Promise<boolean> {
+    const { decide = unreviewed, onWait } = this.options;
+    if (this.stepsBeforeWait === undefined) onWait?.();
+    this.stepsBeforeWait ??= this.steps.length;
+    const asked = [...this.asked];
     this.asked.clear();
-    for (const [step, request] of waiting) this.ends.set(step, endOf(await decide(step, request), request));
-    return waiting.length > 0;
+    for (const [step, { dueAt }] of this.waiting) this.waited.set(step, { reason: 'elapsed', at: dueAt.toISOString() });
+    const hasWaited = asked.length + this.waiting.size > 0;
+    this.waiting.clear();
+    for (const [step, request] of asked) this.ends.set(step, endOf(await decide(step, request), request));
+    return hasWaited;
   }
 
   effectKey(step: string): string {

@@ -6,7 +6,7 @@ import type { Connection } from './connection.js';
 import { readDocuments } from './document.files.js';
 import type { FileDocument } from './document.files.js';
 import { CliFailure } from './failure.js';
-import { ask } from './graphql.client.js';
+import { ask, askPages } from './graphql.client.js';
 import type { Output } from './output.js';
 import { accepted, refusals } from './refusal.js';
 import type { Refusal } from './refusal.js';
@@ -118,6 +118,8 @@ const startBacktest = `mutation Backtest($input: StartBacktestInput!) {
   trial: startBacktest(input: $input) { __typename ... on StartBacktestSuccess { trialId } ${refusals} } }`;
 const cancelTrial = `mutation Cancel($input: CancelTrialInput!) {
   trial: cancelTrial(input: $input) { __typename ... on CancelTrialSuccess { trial { ${trialFields} } } ${refusals} } }`;
+const obstacles = `query Obstacles($trial: ID!, $first: Int, $after: String) {
+  page: trialOutcomes(trial: $trial, first: $first, after: $after) { nodes { eventId change obstacleMessage } pageInfo { hasNextPage endCursor } } }`;
 const promoteTrial = `mutation Promote($input: PromoteTrialInput!) {
   trial: promoteTrial(input: $input) { __typename ... on PromoteTrialSuccess { matched { value } operationId } ${refusals} } }`;
 const estimateOne = `query Estimate($flow: String, $trial: ID, $from: DateTime!, $before: DateTime!) {
@@ -200,6 +202,10 @@ export async function promote(
   const input = { id, onlyChanged: !all, ratePerSecond: rate, dryRun, idempotencyKey: randomUUID() };
   const { trial } = await ask<{ trial: Promoted | Refusal }>(connection, promoteTrial, { input });
   const { matched, operationId } = accepted(connection, trial);
+  type LeftOut = { eventId: string; change: string; obstacleMessage: string | null };
+  await askPages<LeftOut>(connection, obstacles, { trial: id }, Infinity, ({ eventId, change, obstacleMessage }) => {
+    if (obstacleMessage !== null && (all || change !== 'SAME')) output.note(`${eventId} is left out: ${obstacleMessage}`);
+  });
   if (operationId === null) return output.result({ matched }, `${matched.value} outcomes would be promoted.`);
   output.result({ operationId, matched }, operationId);
   output.note(`${matched.value} outcomes will be promoted; millrace operations cancel ${operationId} stops it.`);

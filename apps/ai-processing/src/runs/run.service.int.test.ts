@@ -248,7 +248,7 @@ test('a repeat of an event to which another flow was promoted does not wait for 
   await apply('any', { on: { types: ['nothing'] }, steps: [{ id: 'a', map: { expression: '2' } }] });
   const asking = eventOf('1', { request: { flow: 'own', flowVersion: 1 } });
   const unmatched = eventOf('2', { type: 'order.lost' });
-  const outcome = { flow: 'any', version: 1, decision: 2, deliveries: [], steps: [] };
+  const outcome = { flow: 'any', version: 1, waits: false, decision: 2, deliveries: [], steps: [] };
   const events = [eventOf('0'), asking, unmatched];
   for (const event of events) {
     await runs.runFlows(event, contextOf());

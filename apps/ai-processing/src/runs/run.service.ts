@@ -124,8 +124,8 @@ export class RunService {
   }
 
   /**
-   * Makes the next generation of an event out of what a trial has decided on it. No step is done, and no model is asked. The same command finds the run
-   * that it made before.
+   * Makes the next generation of an event out of what a trial has decided on it. No step of it is done again, and no model is asked again; one that has to wait
+   * goes on by itself. The same command finds the run that it made before.
    * @throws RunsUnfinished
    */
   async promote(event: EventReceived, outcome: DecidedOutcome, commandId: string, context: RecordContext): Promise<EndedRun> {

@@ -44,6 +44,8 @@ export type RunOptions = Pick<AiProcessingOptions, 'runRetries' | 'runLeaseMs'>;
 export interface DecidedOutcome {
   readonly flow: string;
   readonly version: number;
+  /** True: the run has to wait, and goes on by itself from the steps before. */
+  readonly waits: boolean;
   readonly decision: Json;
   readonly deliveries: readonly (PlannedDelivery & { readonly planned?: Json })[];
   readonly steps: readonly {
@@ -53,6 +55,7 @@ export interface DecidedOutcome {
     readonly output: Json;
     readonly failure?: FinishedStep['failure'];
     readonly inference?: FinishedStep['inference'];
+    readonly beforeWait?: true;
   }[];
 }
 
@@ -141,11 +144,16 @@ export class RunWorker {
     return this.observed(run, event, context, new RunJournal(run, noSteps, this.progress, beginning, undefined, this.arrivalsFor(event)));
   }
 
-  /** Ends a run with what a trial has decided. @throws RunLeaseLost */
-  async adopt(run: RunningRun, event: EventReceived, outcome: DecidedOutcome, context: RecordContext): Promise<FinishedRun> {
+  /**
+   * Ends a run with what a trial has decided. Where the trial did not wait, the run has the steps before, and goes on as every run does.
+   * @throws RunLeaseLost, or the reason why it has to be tried again
+   */
+  async adopt(run: RunningRun, event: EventReceived, outcome: DecidedOutcome, context: RecordContext): Promise<FinishedRun | WaitingRun> {
     const journal = await this.journalOf(run, event);
     const at = wallTime();
-    for (const step of outcome.steps) if (journal.stored(step.id) === undefined) await journal.keep(finishedOf(step, at));
+    const steps = outcome.waits ? outcome.steps.filter(isBeforeWait) : outcome.steps;
+    for (const step of steps) if (journal.stored(step.id) === undefined) await journal.keep(finishedOf(step, at));
+    if (outcome.waits) return (await this.observed(run, event, context, journal))!; // only a new run has none
     const planned = outcome.deliveries.map(({ planned: payload, ...delivery }) =>
       payload === undefined ? delivery : { ...delivery, payload },
     );
@@ -387,6 +395,11 @@ export class RunWorker {
 function delayOf(error: DomainError, step: string | undefined): RunDelay {
   const { budget, endsAt } = error instanceof ModelBudgetSpent ? error : {};
   return { step, code: error.code, message: error.publicMessage, budget, endsAt };
+}
+
+/** The time of a wait or a review is not kept: it begins with the promotion. */
+function isBeforeWait({ beforeWait, kind, state }: DecidedOutcome['steps'][number]): boolean {
+  return beforeWait === true && !(state === 'began' && (kind === 'wait' || kind === 'review'));
 }
 
 /** The step with the time of its promotion: in the trial it was done before the run began. */

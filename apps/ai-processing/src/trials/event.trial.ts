@@ -67,11 +67,10 @@ export class EventTrial {
     const watch = new Stopwatch();
     const costs = new StepCosts();
     const inputs = new Map<string, Json>();
-    let hasWaited = false;
     const options: TrialOptions = {
       onCall: (step, request) => request.kind === 'model' && costs.add(step, request),
       onInput: (step, input) => inputs.set(step, input),
-      onWait: () => (hasWaited = true),
+      onWait: () => (services.hasWaited = true),
       arrivals: ({ types = [], dueAt }, after) =>
         this.waits.arrivals(event, { types: types.map(likePattern), dueAt: dueAfter(event, dueAt, watch) }, after),
     };
@@ -80,7 +79,7 @@ export class EventTrial {
     );
     const { durationMs } = watch.stop();
     const deliveries = await this.deliveriesOf(toTry, tried);
-    const steps = keptSteps(tried.steps, inputs, costs);
+    const steps = keptSteps(tried, { inputs, costs, actedAt: services.actedAt });
     const failure = deliveries.failure ?? tried.failure;
     const decision = failure === undefined ? tried.decided?.decision : undefined;
     const before = trial.step === null ? undefined : stored.get(trial.step);
@@ -104,9 +103,9 @@ export class EventTrial {
       obstacle: obstacleTo({
         trial,
         isMatch,
-        isFailed: failure !== undefined,
-        hasWaited,
-        hasActed: services.hasActed,
+        isFailed: failure !== undefined && !(services.hasWaited && failure.code === 'trial.actsOutside'),
+        hasWaited: services.hasWaited,
+        hasActed: services.actedAt !== undefined,
         hasSteps: steps !== null,
       }),
     };
@@ -148,14 +147,16 @@ export class EventTrial {
     }
     if (trial.step !== null) compiled = onlyStep(compiled, trial.step);
     const steps: FinishedStep[] = [];
+    let stepsBeforeWait: number | undefined;
     for (;;) {
       const tried = await tryFlow(compiled, { ...event, lane: 'low' }, signal, {
         ...options,
         flows: this.flowsFor(trial.tenant, compiler),
       });
+      stepsBeforeWait ??= tried.stepsBeforeWait === undefined ? undefined : steps.length + tried.stepsBeforeWait;
       steps.push(...tried.steps);
       if (tried.failure === undefined || !isPassing(tried.failure) || watch.stop().durationMs > longestPassingMs)
-        return { ...tried, steps };
+        return { ...tried, steps, ...(stepsBeforeWait !== undefined && { stepsBeforeWait }) };
       for (const finished of tried.steps) options.results.set(finished.step, finished);
       await sleep(betweenTriesMs, signal);
     }
@@ -260,8 +261,15 @@ export function sumOf(all: readonly Costs[]): Costs {
 }
 
 /** Null if they are too large to be kept. */
-function keptSteps(finished: readonly FinishedStep[], inputs: ReadonlyMap<string, Json>, costs: StepCosts): TriedStep[] | null {
-  const steps = finished.map(({ step, kind, state, output, failure, inference, startedAt, finishedAt }): TriedStep => {
+function keptSteps(
+  { steps: finished, stepsBeforeWait = 0 }: Trial,
+  {
+    inputs,
+    costs,
+    actedAt,
+  }: { readonly inputs: ReadonlyMap<string, Json>; readonly costs: StepCosts; readonly actedAt: string | undefined },
+): TriedStep[] | null {
+  const steps = finished.map(({ step, kind, state, output, failure, inference, startedAt, finishedAt }, at): TriedStep => {
     const input = inputs.get(step);
     return {
       id: step,
@@ -274,6 +282,8 @@ function keptSteps(finished: readonly FinishedStep[], inputs: ReadonlyMap<string
       startedAt: startedAt.toISOString(),
       finishedAt: finishedAt.toISOString(),
       costs: costs.of(step),
+      ...(at < stepsBeforeWait && { beforeWait: true }),
+      ...(step === actedAt && { acts: true }),
     };
   });
   return JSON.stringify(steps).length > mostCharacters ? null : steps;
@@ -348,7 +358,7 @@ function obstacleTo({ trial, isMatch, isFailed, hasWaited, hasActed, hasSteps }:
   if (!isMatch) return 'notRun';
   if (isFailed) return 'failed';
   if (hasActed) return 'acts';
-  if (hasWaited) return 'waits';
   if (Object.keys(trial.outputs).length > 0) return 'givenOutputs';
-  return hasSteps ? null : 'tooLarge';
+  if (!hasSteps) return 'tooLarge';
+  return hasWaited ? 'waits' : null;
 }

@@ -22,7 +22,7 @@ BEGIN
   RETURN QUERY
     SELECT e.received_at, e.log_offset, e.id::text, e.id::text, NULL::text, e.customer::text
     FROM trial_outcome o JOIN event e ON e.tenant_id = o.tenant_id AND e.id = o.event_id
-    WHERE o.tenant_id = p_tenant AND o.trial_id = p_filter->>'trial' AND o.obstacle IS NULL AND o.promoted_run_id IS NULL AND o.at <= p_until
+    WHERE o.tenant_id = p_tenant AND o.trial_id = p_filter->>'trial' AND (o.obstacle IS NULL OR o.obstacle = 'waits') AND o.promoted_run_id IS NULL AND o.at <= p_until
       AND (NOT (p_filter->>'onlyChanged')::boolean OR o.change <> 'same')
       AND (p_at IS NULL OR (e.received_at, e.log_offset, e.id) > (p_at::timestamptz, p_place, p_key))
     ORDER BY e.received_at, e.log_offset, e.id LIMIT p_limit;

@@ -4,7 +4,7 @@ import { SecretBox } from '#libs/auth';
 import { Connections } from '#libs/connections';
 import { TenantConnections } from '#libs/connectors';
 import { document, eventId as eventIdOf, noCustomer, topics, trialId } from '#libs/contracts';
-import type { EventReceived, StartTrial } from '#libs/contracts';
+import type { EventReceived, FlowDocument, StartTrial } from '#libs/contracts';
 import { FlowCompiler } from '#libs/flows';
 import { HttpClient } from '#libs/http';
 import type { Json } from '#libs/json';
@@ -300,11 +300,11 @@ const ended = (started: StartTrial): Promise<TrialRow> =>
     },
     { what: 'the trial to be over', deadlineMs: 20_000 },
   );
-async function tried(more: Partial<StartTrial>): Promise<{ trial: TrialRow; outcomes: OutcomeRow[] }> {
+async function tried(more: Partial<StartTrial>): Promise<{ trial: TrialRow; outcomes: OutcomeRow[]; started: StartTrial }> {
   const started = command(more);
   await trials.start(started);
   const trial = await ended(started);
-  return { trial, outcomes: await outcomesOf(started) };
+  return { trial, outcomes: await outcomesOf(started), started };
 }
 const stored = async (): Promise<object> => (await database.query(counts, [tenant]))[0] as object;
 
@@ -424,8 +424,9 @@ describe('the event of a request', () => {
 test('a version that this release cannot read fails on each event by itself, beside what was decided, and the trial goes on', async () => {
   const version = await apply('Flow', 'triage', { steps: [action('event.data.amount')] });
   await ran(eventOf(1), eventOf(2));
-  const spec = { on: { when: 'event.data.amount >' }, steps: [action('event.data.amount')] }; // as an earlier release may have accepted it
-  const { trial, outcomes } = await tried({ document: { ...(flowDocument({ steps: [action('1')] }) as object), spec } as Json });
+  const readable = parsed('Flow', 'triage', { steps: [action('event.data.amount')] }) as FlowDocument;
+  const unreadable = { ...readable, spec: { ...readable.spec, on: { when: 'event.data.amount >' } } }; // as an earlier release may have accepted it
+  const { trial, outcomes } = await tried({ document: unreadable as unknown as Json });
   expect(version).toBe(1);
   expect(trial).toMatchObject({ state: 'completed', error_code: null });
   expect(outcomes).toHaveLength(2);
@@ -489,7 +490,7 @@ describe('what a trial does not do', () => {
       ['failed', 'trial.actsOutside'],
     ]);
     expect(outcomes[0]!.obstacle).toBe('acts');
-    expect(outcomes[0]!.steps).toContainEqual(expect.objectContaining({ id: 'opened', input: { a: 1 } }));
+    expect(outcomes[0]!.steps).toContainEqual(expect.objectContaining({ id: 'opened', input: { a: 1 }, acts: true }));
     const given = await tried({ version, outputs: { opened: { n: 7 } } });
     expect(given.outcomes.map(({ decision, change }) => [decision, change])).toEqual([
       [7, 'different'],
@@ -509,6 +510,16 @@ describe('what a trial does not do', () => {
     const version = await apply('Flow', 'triage', spec);
     await recorded(eventOf(1));
     expect((await tried({ version })).outcomes).toMatchObject([{ obstacle: 'waits' }]);
+  });
+
+  test('what a step does behind a wait is no obstacle: the generation does it by itself', async () => {
+    const opened = {
+      id: 'opened',
+      call: { connection: 'cases', operation: 'open', input: '{ "a": 1 }', idempotency: { class: 'absolute' } },
+    };
+    const version = await apply('Flow', 'triage', { steps: [{ id: 'pause', wait: { for: 'P2D' } }, opened] });
+    await recorded(eventOf(1));
+    expect((await tried({ version })).outcomes).toMatchObject([{ error_code: 'trial.actsOutside', obstacle: 'waits' }]);
   });
 });
 
@@ -602,6 +613,19 @@ describe('a trial that is under way', () => {
   });
 });
 
+const decideReview = statement(
+  'test.trial.decideReview',
+  `WITH decided AS (
+     UPDATE review SET state = 'decided', outcome = 'approved', value = proposal, decided_by = 'Ada', ended_at = now() WHERE tenant_id = $1 RETURNING run_id)
+   UPDATE run_wait SET state = 'over', reason = 'elapsed', over_at = now() FROM decided WHERE tenant_id = $1 AND run_wait.run_id = decided.run_id
+   RETURNING run_wait.run_id AS id`,
+);
+
+const endWaits = statement(
+  'test.trial.endWaits',
+  `UPDATE run_wait SET state = 'over', reason = 'elapsed', over_at = now() WHERE tenant_id = $1 AND state = 'pending'`,
+);
+
 describe('a promotion', () => {
   const promoted = statement(
     'test.trial.promoted',
@@ -637,6 +661,42 @@ describe('a promotion', () => {
     ]);
     expect(runs[1]!.stepsFrom.getTime()).toBeGreaterThanOrEqual(promotedFrom.getTime());
     expect(asked).toHaveLength(2);
+  });
+
+  test('of a flow that asks a person asks with what was seen, without asking the model again, and decides when the person has', async () => {
+    await apply('Flow', 'triage', { steps: [infer, tell] });
+    await ran(eventOf(1));
+    const side = { id: 'side', needs: [], wait: { for: 'P2D' } };
+    const approval = { id: 'approval', needs: ['assess'], review: { proposal: 'steps.assess', default: 'null', expiresAfter: 'P2D' } };
+    const after = { ...action('{ "kept": steps.approval.value, "by": steps.approval.by }'), needs: ['approval'] };
+    const version = await apply('Flow', 'triage', {
+      steps: [infer, side, approval, after, { ...tell, needs: ['action'] }],
+      decision: 'steps.action',
+    });
+    answerWith(() => ({ topic: 'other' }));
+    const { outcomes, started } = await tried({ version });
+    expect(outcomes).toMatchObject([{ obstacle: 'waits', decision: { kept: null }, change: 'different' }]);
+    const was = asked.length;
+    answerWith(() => ({ topic: 'never seen' }));
+    const runs = runService();
+    const consumer = new PromotionConsumer(new EventStore(database), new TrialStore(database), runs);
+    const { eventId } = eventOf(1);
+    const at = new Date().toISOString();
+    const order = { tenant, customer: 'c-1', actor: 'key:1', at, eventId, trialId: idOf(started), commandId: 'cmd_promote' };
+    await consumer.onPromoteOutcome(order, context);
+    await consumer.onPromoteOutcome(order, context);
+    const [, waiting] = await database.query<{ steps: string[] }>(promoted, [tenant, eventId]);
+    expect(waiting).toMatchObject({ generation: 1, version, state: 'waiting', decision: null, deliveries: 0 });
+    expect(waiting!.steps.toSorted()).toEqual(['approval:asked', 'assess', 'side:due']);
+    const [{ id }] = (await database.query<{ id: string }>(decideReview, [tenant])) as [{ id: string }];
+    await runs.continueRun(id, eventOf(1), context);
+    await database.query(endWaits, [tenant]);
+    await runs.continueRun(id, eventOf(1), context);
+    expect(await database.query(promoted, [tenant, eventId])).toMatchObject([
+      { generation: 0 },
+      { generation: 1, state: 'completed', decision: { kept: { topic: 'other' }, by: 'Ada' }, deliveries: 1 },
+    ]);
+    expect(asked).toHaveLength(was);
   });
 
   test('that was repeated before the trial heard of it finds the run that it made', async () => {

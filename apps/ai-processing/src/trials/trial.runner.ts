@@ -252,12 +252,17 @@ export class TrialRunner implements OnApplicationBootstrap, BeforeApplicationShu
     }
     const characters = outcome.steps === null ? 0 : JSON.stringify(outcome.steps).length;
     const isFull = running.characters + characters > mostCharacters;
-    await this.table.keep(trial, doneEvents.size, isFull ? { ...outcome, steps: null, obstacle: outcome.obstacle ?? 'tooLarge' } : outcome);
+    await this.table.keep(trial, doneEvents.size, isFull ? withoutSteps(outcome) : outcome);
     if (!isFull) running.characters += characters;
     running.costs = sumOf([running.costs, outcome.costs]);
     doneEvents.add(outcome.eventId);
     outcomes.inc({ kind: trial.kind, change: outcome.change });
   }
+}
+
+function withoutSteps(outcome: TrialOutcome): TrialOutcome {
+  const { obstacle } = outcome;
+  return { ...outcome, steps: null, obstacle: obstacle === null || obstacle === 'waits' ? 'tooLarge' : obstacle };
 }
 
 function isSpent({ trial: { maxCost }, costs }: RunningTrial): boolean {

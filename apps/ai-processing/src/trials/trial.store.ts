@@ -45,7 +45,10 @@ export type TrialProgress = Pick<ClaimedTrial, 'position' | 'scanned' | 'skipped
 
 /** `same`, `different`: the stored decision. `new`: there is none. `notRun`: the flow does not run on the event any more. */
 export type TrialChange = 'same' | 'different' | 'new' | 'notRun' | 'failed' | 'recovered';
-/** The reason why an outcome cannot become a generation of its event. */
+/**
+ * The reason why an outcome cannot become a generation of its event. `waits` is one for earlier releases alone: the generation goes on by itself where the
+ * trial did not wait.
+ */
 export type TrialObstacle = 'failed' | 'acts' | 'waits' | 'givenOutputs' | 'tooLarge' | 'part' | 'sample' | 'document' | 'notRun';
 
 /** A step of a trial, as it is kept. */
@@ -66,6 +69,10 @@ export interface TriedStep {
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly costs: Costs;
+  /** Present if a run does it before it waits. */
+  readonly beforeWait?: true;
+  /** Present on the first step that acts in another system before the run waits. */
+  readonly acts?: true;
 }
 
 /** A delivery as it would be sent. */
@@ -83,6 +90,8 @@ export interface TriedDelivery {
 export interface PromotableOutcome {
   readonly flow: string;
   readonly version: number;
+  /** True: only the steps before the first wait are of the generation, which goes on by itself. */
+  readonly waits: boolean;
   readonly decision: Json;
   readonly deliveries: readonly TriedDelivery[];
   readonly steps: readonly TriedStep[];
@@ -220,9 +229,9 @@ const kept = statement(
 
 const promotable = statement(
   'trial.promotable',
-  `SELECT flow, flow_version AS version, decision, deliveries, steps, promoted_run_id AS "promotedRunId"
+  `SELECT flow, flow_version AS version, obstacle IS NOT NULL AS waits, decision, deliveries, steps, promoted_run_id AS "promotedRunId"
    FROM trial_outcome JOIN trial ON trial.tenant_id = trial_outcome.tenant_id AND trial.id = trial_outcome.trial_id
-   WHERE trial_outcome.tenant_id = $1 AND trial_id = $2 AND event_id = $3 AND obstacle IS NULL AND flow_version IS NOT NULL AND steps IS NOT NULL`,
+   WHERE trial_outcome.tenant_id = $1 AND trial_id = $2 AND event_id = $3 AND (obstacle IS NULL OR obstacle = 'waits') AND flow_version IS NOT NULL AND steps IS NOT NULL`,
 );
 const notePromoted = statement(
   'trial.notePromoted',

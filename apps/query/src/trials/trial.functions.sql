@@ -91,7 +91,7 @@ BEGIN
     SELECT o.trial_id::text, count(*)::integer, (count(*) FILTER (WHERE change = 'same'))::integer, (count(*) FILTER (WHERE change = 'different'))::integer,
       (count(*) FILTER (WHERE change = 'new'))::integer, (count(*) FILTER (WHERE change = 'notRun'))::integer,
       (count(*) FILTER (WHERE change = 'failed'))::integer, (count(*) FILTER (WHERE change = 'recovered'))::integer,
-      (count(*) FILTER (WHERE obstacle IS NULL))::integer, percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ms),
+      (count(*) FILTER (WHERE obstacle IS NULL OR obstacle = 'waits'))::integer, percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ms),
       percentile_cont(0.5) WITHIN GROUP (ORDER BY base_duration_ms),
       (SELECT coalesce(json_object_agg(currency, nanos), '{}') FROM (
         SELECT cost.key AS currency, sum(cost.value::bigint)::bigint AS nanos FROM trial_outcome one, json_each_text(one.costs) AS cost

@@ -174,6 +174,13 @@ describe('an estimate of costs', () => {
       await apply(document({ steps: [{ id: 'a', map: { expression: '1' } }], ...spec }));
       return (await ask({ flow: of, ...month })).data!.estimateCost;
     };
+    const source = (name: string) => ({
+      apiVersion: 'millrace/v1',
+      kind: 'Source',
+      metadata: { tenant, name },
+      spec: { scheme: 'api-key' },
+    });
+    await apply(source('stripe'), source('asked'));
     const onRequest = { default: 0 };
     expect(await asked({ onRequest, on: { sources: ['stripe'] } }, 'asked')).toMatchObject({
       sampleEvents: 5,
@@ -246,7 +253,7 @@ describe('a trial', () => {
     const query = `{ trial(id: "trl_1") { id kind flowVersion state scanned
         summary { events different failed promotable medianDurationMs baseMedianDurationMs costs { amount currency } baseCosts { amount } } }
       trialOutcomes(trial: "trl_1", first: 5) { totalCount { value } nodes { eventId change decision deliveries { step destination payload } differences { path before after }
-        durationMs baseDurationMs obstacle costs { amount } baseCosts { amount } event { id } baseRun { id }
+        durationMs baseDurationMs obstacle waits costs { amount } baseCosts { amount } event { id } baseRun { id }
         steps { id kind state input output model durationMs costs { amount } } } } }`;
     const reader = await server.key(tenant, 'read');
     expect(await server.data(reader, query)).toEqual({
@@ -279,6 +286,7 @@ describe('a trial', () => {
             durationMs: 250,
             baseDurationMs: 400,
             obstacle: null,
+            waits: false,
             costs: [{ amount: '0.0015' }],
             baseCosts: [{ amount: '0.001' }],
             event: { id: 'evt_1' },
@@ -305,6 +313,7 @@ describe('a trial', () => {
             durationMs: 750,
             baseDurationMs: null,
             obstacle: 'FAILED',
+            waits: false,
             costs: [{ amount: '0.0005' }],
             baseCosts: [],
             event: null,
@@ -319,6 +328,38 @@ describe('a trial', () => {
       '{ trial(id: "trl_1") { id } node(id: "trl_1") { id } trials { nodes { id } } trialOutcomes(trial: "trl_1") { nodes { eventId } } }',
     );
     expect(others).toEqual({ trial: null, node: null, trials: { nodes: [] }, trialOutcomes: { nodes: [] } });
+  });
+
+  test('says of each result that cannot be promoted where that lies and what to do instead; one that waits can be', async () => {
+    const setObstacle = statement(
+      'test.trial.obstacle',
+      `UPDATE trial_outcome SET obstacle = $3, steps = $4::json WHERE tenant_id = $1 AND event_id = $2`,
+    );
+    const query =
+      '{ trial(id: "trl_1") { summary { promotable } } trialOutcomes(trial: "trl_1") { nodes { obstacle obstacleMessage waits } } }';
+    await database.query(setObstacle, [tenant, 'evt_1', 'waits', '[]']);
+    expect(await server.data({ operatorIn: tenant }, query)).toEqual({
+      trial: { summary: { promotable: 1 } },
+      trialOutcomes: {
+        nodes: [
+          { obstacle: null, obstacleMessage: null, waits: true },
+          {
+            obstacle: 'FAILED',
+            obstacleMessage: expect.stringMatching(/^The flow fails on it .*: Change the flow|^The flow fails/) as string,
+            waits: false,
+          },
+        ],
+      },
+    });
+    const step = { id: 'lines/4711/opened', kind: 'call', state: 'succeeded', output: 1, costs: {}, acts: true };
+    const at = { startedAt: '2026-11-30T10:00:00.000Z', finishedAt: '2026-11-30T10:00:00.250Z' };
+    await database.query(setObstacle, [tenant, 'evt_1', 'acts', JSON.stringify([{ ...step, ...at }])]);
+    const { trialOutcomes } = await server.data<{ trialOutcomes: { nodes: object[] } }>({ operatorIn: tenant }, query);
+    expect(trialOutcomes.nodes[0]).toEqual({
+      obstacle: 'ACTS',
+      obstacleMessage: expect.stringMatching(/^The step lines\/4711\/opened acts in another system.*replay evt_1/) as string,
+      waits: false,
+    });
   });
 
   test('is found in lists, and its results page by page, by how they compare', async () => {

@@ -60,7 +60,6 @@ export const trialObstacle = enumeration(
   {
     failed: 'The flow failed.',
     acts: 'A step acts in another system, which a trial does not.',
-    waits: 'A step waits, which a trial does not.',
     givenOutputs: 'Outputs of steps were given.',
     tooLarge: 'The results of its steps are too large to be kept.',
     part: 'Only one step was tried.',
@@ -155,7 +154,7 @@ export const triedStep = entity(
   },
   { about: 'A step that a trial did. Those whose outputs were given or stored are not among them.' },
 );
-export type TriedStepRow = z.infer<typeof triedStep> & { costs: Record<string, number> };
+export type TriedStepRow = z.infer<typeof triedStep> & { costs: Record<string, number>; acts: boolean };
 
 export const trialOutcome = entity(
   'TrialOutcome',
@@ -172,6 +171,11 @@ export const trialOutcome = entity(
     durationMs: z.int().nullable().describe('How long the flow took; null if it did not run.'),
     baseDurationMs: z.int().nullable().describe('How long the stored run took, its waits included; null if there is none.'),
     obstacle: trialObstacle.nullable().describe('Why the result cannot become a generation of the event; null if it can.'),
+    waits: z
+      .boolean()
+      .describe(
+        'True if a step waits, for a time, an event or a person. Its generation has the steps before, as they are shown, and goes on by itself: what is shown behind them is what came of waits that took no time and of reviews that expired.',
+      ),
   },
   { about: 'What a flow does on one event.' },
 );
@@ -347,7 +351,7 @@ export type StartBacktestInput = InputOf<typeof startBacktest>;
 export const promoteTrial = command({
   name: 'promoteTrial',
   about:
-    'Makes the outcomes of a trial count: each becomes the next generation of its event, with the stored decision and outputs, and its deliveries are made. No model is asked. The older\nevents of a customer come first. Only the outcomes of a flow that is applied and without an obstacle can be promoted, each once. The same `idempotencyKey` asks for the same operation\nhowever often it is sent.',
+    'Makes the outcomes of a trial count: each becomes the next generation of its event, with the stored decision and outputs, and its deliveries are made. No model is asked. One\nthat `waits` has the stored outputs of the steps before, and goes on by itself: the review is opened, the time is waited. The older\nevents of a customer come first. Only the outcomes of a flow that is applied and without an obstacle can be promoted, each once. The same `idempotencyKey` asks for the same operation\nhowever often it is sent.',
   scope: 'operate',
   cost: { weight: 200 },
   input: z.strictObject({

@@ -23,6 +23,7 @@ import {
   tryFlow,
 } from './trial.operations.js';
 import type { TrialOutcomeRow, TrialRow, TrialSummaryRow, TriedStepRow } from './trial.operations.js';
+import { obstacleMessage } from './trial.obstacles.js';
 import { TrialService } from './trial.service.js';
 import { TrialTable, modelCostsOf, stepsOfTrialOutcome, summaryOfTrial, trialById } from './trial.table.js';
 
@@ -60,6 +61,16 @@ export const trialPart = part({
           .nullable()
           .describe('The steps that it did, in the order in which they ended; null if they are too large to be kept.'),
         ({ trialId, eventId }, { load }) => load(stepsOfTrialOutcome, `${trialId} ${eventId}`),
+      ),
+      obstacleMessage: field(
+        priced({ weight: 5, rows: 1 }, z.string())
+          .nullable()
+          .describe('The obstacle with the step that it lies at, and what to do instead, for a person; null if there is none.'),
+        async (row, { load }) => {
+          if (row.obstacle === null) return null;
+          const steps = row.obstacle === 'acts' ? await load(stepsOfTrialOutcome, `${row.trialId} ${row.eventId}`) : null;
+          return obstacleMessage(row, steps?.find(({ acts }) => acts)?.id);
+        },
       ),
       costs: field(costs.describe('What its calls of models cost.'), (row) => modelCostsOf(row.costs)),
       baseCosts: field(costs.describe('What those of the stored run cost.'), (row) => modelCostsOf(row.baseCosts)),

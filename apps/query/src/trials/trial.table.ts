@@ -36,7 +36,8 @@ const outcomeList: ListSource<TrialOutcomeRow, RawOutcome> = {
     'query.trialOutcome.page',
     `SELECT trial_id AS "trialId", event_id AS "eventId", ordinal, change, is_match AS "isMatch", decision, deliveries, differences,
        difference_count AS "differenceCount", error_code AS "errorCode", error_message AS "errorMessage", costs, duration_ms AS "durationMs",
-       base_run_id AS "baseRunId", promoted_run_id AS "promotedRunId", base_costs AS "baseCosts", base_duration_ms AS "baseDurationMs", obstacle
+       base_run_id AS "baseRunId", promoted_run_id AS "promotedRunId", base_costs AS "baseCosts", base_duration_ms AS "baseDurationMs",
+       nullif(obstacle, 'waits') AS obstacle, coalesce(obstacle, '') = 'waits' AS waits
      FROM trial_outcome_page($1, $2, $3, $4, $5, $6)`,
   ),
   count: statement('query.trialOutcome.count', `SELECT trial_outcome_count($1, $2, $3) AS found`),
@@ -49,6 +50,7 @@ const outcomeList: ListSource<TrialOutcomeRow, RawOutcome> = {
 
 /** A step as the trial kept it. */
 interface KeptStep extends Pick<TriedStepRow, 'id' | 'kind' | 'state' | 'output' | 'costs'> {
+  readonly acts?: boolean;
   readonly input?: Json;
   readonly failure?: { code: string; message: string };
   readonly inference?: { model: string };
@@ -113,9 +115,32 @@ export class TrialTable {
   }
 }
 
-function rowOfStep({ id, kind, state, input, output, failure, inference, startedAt, finishedAt, costs }: KeptStep): TriedStepRow {
+function rowOfStep({
+  id,
+  kind,
+  state,
+  input,
+  output,
+  failure,
+  inference,
+  startedAt,
+  finishedAt,
+  costs,
+  acts = false,
+}: KeptStep): TriedStepRow {
   const durationMs = latencyMs(Date.parse(startedAt), Date.parse(finishedAt));
-  return { id, kind, state, input: input ?? null, output, model: inference?.model ?? null, failure: failure ?? null, durationMs, costs };
+  return {
+    id,
+    kind,
+    state,
+    input: input ?? null,
+    output,
+    model: inference?.model ?? null,
+    failure: failure ?? null,
+    durationMs,
+    costs,
+    acts,
+  };
 }
 
 export const trialById = loader((get, tenant, ids) => get(TrialTable).byIds(tenant, ids));
