@@ -39,6 +39,7 @@ import { ReviewStore } from './reviews/review.store.js';
 import { FailedRuns } from './runs/failed.runs.js';
 import { RunAnnouncer } from './runs/run.announcer.js';
 import { RunConsumer } from './runs/run.consumer.js';
+import { RunDrafts } from './runs/run.drafts.js';
 import { RunProgressStore } from './runs/run.progress.store.js';
 import { RunService } from './runs/run.service.js';
 import { RunStore } from './runs/run.store.js';
@@ -148,6 +149,7 @@ export class AiProcessingModule implements OnApplicationShutdown {
         StepResultStore,
         RunProgressStore,
         RunAnnouncer,
+        RunDrafts,
         RunWorker,
         FailedRuns,
         RunService,

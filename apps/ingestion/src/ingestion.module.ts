@@ -11,6 +11,8 @@ import type { IngestionOptions } from './config.js';
 import { DecisionDoor } from './decisions/decision.door.js';
 import { DecisionService } from './decisions/decision.service.js';
 import { DecisionSettlement } from './decisions/decision.settlement.js';
+import { DecisionStreams } from './decisions/decision.stream.js';
+import { Drafts } from './decisions/drafts.js';
 import { JobDoor } from './decisions/job.door.js';
 import { ReplyFollower } from './decisions/reply.follower.js';
 import { RequestableFlows } from './decisions/requestable-flows.js';
@@ -46,7 +48,9 @@ export class IngestionModule {
         CloudEventDoor,
         Callers,
         RequestableFlows,
+        { provide: Drafts, useFactory: () => new Drafts() },
         ReplyFollower,
+        DecisionStreams,
         DecisionSettlement,
         DecisionService,
         DecisionDoor,

@@ -47,6 +47,7 @@ export type { Owned, RecordType, Topic } from './records/record.js';
 export { EventReceived, eventBody } from './records/event-received.js';
 export type { DecisionRequest } from './records/event-received.js';
 export { DecisionReplied } from './records/decision-replied.js';
+export { DraftWritten } from './records/draft-written.js';
 export { eventViewFields, viewOf } from './records/event-view.js';
 export type { EventView } from './records/event-view.js';
 export { bodyFormat, eventData, longestXmlCharacters, parseBody } from './records/event-data.js';

@@ -19,6 +19,7 @@ import { ConfigurationPublished } from './records/configuration-published.js';
 import { DecisionReplied } from './records/decision-replied.js';
 import { DeadLettered } from './records/dead-lettered.js';
 import { DeliveryAttempted, DeliveryRecovered } from './records/deliveries.js';
+import { DraftWritten } from './records/draft-written.js';
 import { EventReceived } from './records/event-received.js';
 import { EventRecorded, RunCompleted, RunFailed } from './records/outcomes.js';
 import type { Topic } from './records/record.js';
@@ -64,7 +65,7 @@ export const topics = {
   requests: { name: 'requests', partitions: 6, retentionMs: day, types: [RequestReceived] },
   configuration: { name: 'configuration', partitions: 1, retentionMs: 7 * day, isCompacted: true, types: [ConfigurationPublished] },
   /** One partition, because every process reads all of it, and only while somebody waits there. */
-  replies: { name: 'replies', partitions: 1, retentionMs: day, types: [DecisionReplied] },
+  replies: { name: 'replies', partitions: 1, retentionMs: day, types: [DecisionReplied, DraftWritten] },
   deadLetters: { name: 'dead-letters', partitions: 6, retentionMs: 30 * day, types: [DeadLettered, DeliveryRecovered] },
 } as const satisfies Record<string, Topic>;
 

@@ -17,6 +17,8 @@ export interface CompiledFlow {
   readonly condition: Expression | undefined;
   readonly steps: readonly CompiledStep[];
   readonly decision: Expression | undefined;
+  /** The id of the `infer` step whose text callers may follow; undefined if there is none. */
+  readonly draft: string | undefined;
   /** The steps that run when a run is given up; undefined if the flow has none. */
   readonly failureSteps: readonly CompiledStep[] | undefined;
 }
@@ -60,6 +62,7 @@ export class FlowCompiler {
       condition: optional(spec.on.when),
       steps: compileSteps(spec.steps, services),
       decision: optional(spec.decision),
+      draft: spec.onRequest?.draft,
       failureSteps: typeof spec.onFailure === 'string' ? undefined : compileSteps(spec.onFailure.steps, services),
     };
   }

@@ -160,7 +160,7 @@ test('a step never ends before it began, although the wall clock steps back whil
     };
     const step = { id: 'one', kind: 'map', condition: undefined, needs: [], reads: [], hasSteps: false, onError: undefined, work } as const;
     const journal = new MemoryJournal();
-    const flow = { name: 'flow', condition: undefined, steps: [step], decision: undefined, failureSteps: undefined };
+    const flow = { name: 'flow', condition: undefined, steps: [step], decision: undefined, draft: undefined, failureSteps: undefined };
     await new FlowRunner(flow, event, journal, options()).run();
     const [{ startedAt, finishedAt }] = journal.kept as [FinishedStep];
     expect(startedAt).toEqual(new Date(Date.UTC(2026, 10, 29, 12)));
@@ -262,7 +262,7 @@ describe('a call of a step', () => {
       onError: undefined,
       work,
     } as const;
-    const flow = { name: 'flow', condition: undefined, steps: [step], decision: undefined, failureSteps: undefined };
+    const flow = { name: 'flow', condition: undefined, steps: [step], decision: undefined, draft: undefined, failureSteps: undefined };
     return new FlowRunner(flow, event, journal, options()).run();
   };
 

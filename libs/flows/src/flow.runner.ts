@@ -2,6 +2,7 @@ import { DomainError, failureReason, viewOf } from '#libs/contracts';
 import type { EventReceived, EventView, PlannedDelivery, StepKind } from '#libs/contracts';
 import type { Json } from '#libs/json';
 import { ModelOutputInvalid } from '#libs/models';
+import type { InferenceObserver } from '#libs/models';
 import { Stopwatch, sleep } from '#libs/time';
 import { histogram, inSpan, recordedTraceId } from '#libs/tracing';
 import type { FailureAction } from './failure-action.js';
@@ -107,6 +108,8 @@ export interface FlowRunOptions {
   /** Earlier failures of the run that counted; default: 0. */
   readonly failures?: number;
   readonly flows: CalledFlows;
+  /** Watches the text of the step that the flow names in `onRequest.draft`. Default: nobody does. */
+  readonly observer?: InferenceObserver | undefined;
   /** The data of the event, as expressions see it; default: the parsed body. */
   readonly data?: Json;
 }
@@ -361,13 +364,14 @@ export class FlowRunner {
   }
 
   private work({ step, input, path, calls }: PlacedStep): Promise<StepOutput> {
-    const { signal, requireClaim = () => undefined, flows } = this.options;
+    const { signal, requireClaim = () => undefined, flows, observer } = this.options;
     const context: StepContext = {
       path,
       lane: this.event.lane,
       signal,
       requireClaim,
       call: (make, begun) => this.callFrom(path, make, begun),
+      observer: calls === 0 && step.id === this.flow.draft ? observer : undefined, // ids are unique within a flow
       noteInput: (asked) => this.journal.noteInput?.(path, asked),
       effectKey: () => this.journal.effectKey(path),
       reachedAt: () => this.journal.reachedAt(path),

@@ -105,7 +105,7 @@ export function onlyStep(flow: CompiledFlow, id: string): CompiledFlow {
   const step = flow.steps.find((one) => one.id === id);
   if (step === undefined) throw new Error(`The flow ${flow.name} has no step ${id} in its own list`);
   const steps = flow.steps.filter((one) => one === step || step.reads.includes(one.id));
-  return { name: flow.name, steps, condition: undefined, decision: undefined, failureSteps: undefined };
+  return { name: flow.name, steps, condition: undefined, decision: undefined, draft: undefined, failureSteps: undefined };
 }
 
 /** A defect ends the trial. */

@@ -1,7 +1,7 @@
 import type { EventView, FlowStep, Lane, NestedStep, PlannedDelivery, StepKind, StepOrder } from '#libs/contracts';
 import type { Expression } from '#libs/expressions';
 import type { Json } from '#libs/json';
-import type { ModelAttempt, ModelGateway } from '#libs/models';
+import type { InferenceObserver, ModelAttempt, ModelGateway } from '#libs/models';
 import type { CompiledSchema } from '#libs/schemas';
 import type { BegunOperation, OperationAttempt, TenantOperations } from './operations.js';
 
@@ -126,6 +126,8 @@ export interface StepContext {
    * @throws RunLeaseLost if the claim of the run is lost; otherwise what `make` throws
    */
   readonly call: <T>(make: MakeCall<T>, begun?: BegunOperation) => Promise<T>;
+  /** Watches what a model writes for the step; undefined if nobody does. */
+  readonly observer: InferenceObserver | undefined;
   /** Tells what the step asks a model or another system, for whoever tries the flow. A run does not keep it. */
   readonly noteInput: (input: Json) => void;
   /** The same for every try of the step, and for every run that replaces a lost one. */

@@ -9,7 +9,7 @@ export type { GroupPosition, PositionStore } from './consuming/stored-positions.
 export { LogAlignment } from './consuming/log-alignment.js';
 export type { AlignedPartition } from './consuming/log-alignment.js';
 export type { Hold, HoldCause, HoldId, HoldStore, ReleasableHold } from './holding/hold-store.js';
-export { ownerOf } from './logged-record.js';
+export { ownerOf, schemaOf } from './logged-record.js';
 export type { LogPosition, LoggedRecord } from './logged-record.js';
 export { HoldsCustomer, LogUnavailable, RecordTooLarge } from './messaging.errors.js';
 export { Listeners } from './handling/listeners.js';

@@ -3,14 +3,14 @@ import { request as httpRequest } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { connect } from 'node:net';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
 import { text as textOf } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { registry } from '#libs/tracing';
 import { BodyReader } from './body-reader.js';
 import type { BodyLimits } from './body-reader.js';
 import { Doors } from './doors.js';
-import type { DoorRequest } from './doors.js';
+import type { DoorRequest, DoorResponse, DoorStream } from './doors.js';
 import { Operations } from './operations.js';
 import { Readiness } from './readiness.js';
 import { AddressNotFound } from './request.errors.js';
@@ -22,7 +22,7 @@ let readiness: Readiness;
 let server: Server;
 let url: string;
 let received: DoorRequest[];
-let answer: () => Promise<{ status: number; body: object | string }>;
+let answer: () => Promise<DoorResponse | DoorStream>;
 
 beforeEach(async () => {
   received = [];
@@ -116,6 +116,54 @@ describe('a door', () => {
       /http_request_duration_seconds_count\{.*service="test",method="POST",route="\/below\/:address",status="202"\} [1-9]/,
     );
     expect(text).not.toContain('unheard-of');
+  });
+});
+
+describe('a response that is written piece by piece', () => {
+  const headers = { 'content-type': 'text/event-stream' };
+
+  test('begins before its end is known, and is counted when it has ended', async () => {
+    const end = Promise.withResolvers<void>();
+    const write = async (body: Writable): Promise<void> => {
+      body.write('one, ');
+      await end.promise;
+      body.end('two');
+    };
+    answer = async () => ({ status: 200, headers, write });
+    const response = await post('/below/streamed');
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
+    end.resolve();
+    expect(await response.text()).toBe('one, two');
+  });
+
+  test('is broken off where it fails, and the cause is kept', async () => {
+    const write = async (body: Writable): Promise<void> => {
+      body.write('one, ');
+      await Promise.reject(new Error('the password is hunter2'));
+    };
+    answer = async () => ({ status: 200, headers, write });
+    await expect((await post('/exact')).text()).rejects.toThrow('terminated');
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  });
+
+  test('is written also to a caller who has left, whose connection is closed', async () => {
+    const asked = Promise.withResolvers<void>();
+    const begin = Promise.withResolvers<void>();
+    const left = Promise.withResolvers<boolean>();
+    const write = async (body: Writable): Promise<void> => left.resolve(body.destroyed);
+    answer = async () => {
+      asked.resolve();
+      await begin.promise;
+      return { status: 200, headers, write };
+    };
+    const leaving = new AbortController();
+    const gone = new Promise((resolve) => server.once('connection', (socket: Socket) => socket.once('close', resolve)));
+    const response = fetch(`${url}/exact`, { method: 'POST', body: '{}', signal: leaving.signal }).catch(() => undefined);
+    await asked.promise;
+    leaving.abort();
+    await Promise.all([response, gone]);
+    begin.resolve();
+    expect(await left.promise).toBe(true);
   });
 });
 

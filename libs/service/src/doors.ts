@@ -1,6 +1,6 @@
 import { STATUS_CODES, createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
 import type { DomainError } from '#libs/contracts';
 import { startTimer, wallTimeMs } from '#libs/time';
 import { logger } from '#libs/tracing';
@@ -37,7 +37,7 @@ export interface Door {
 }
 
 /** @param onClose calls the listener when the connection closes before the response was sent, at once if it is closed already */
-export type Receive = (request: DoorRequest, onClose: OnClose) => Promise<DoorResponse>;
+export type Receive = (request: DoorRequest, onClose: OnClose) => Promise<DoorResponse | DoorStream>;
 
 export type OnClose = (listener: () => void) => void;
 
@@ -67,6 +67,14 @@ export interface DoorResponse {
   /** An object is sent as JSON, text as it is. A response with status 204 has no body. */
   readonly body: object | string;
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A response that begins before all of it is known. */
+export interface DoorStream {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Writes the body and ends it. It is called once, also if the connection is closed by then. What it throws closes the connection. */
+  readonly write: (body: Writable) => Promise<void>;
 }
 
 /** Looks at the requests for an address of Nest before their bodies are read. */
@@ -176,8 +184,13 @@ export class Doors {
       void this.answer(request, route, found.reply).then((reply) => {
         if (reply === undefined) return;
         if (this.isStopping || !server.listening) reply.headers['connection'] = 'close'; // it would delay the stop
+        const observe = (): void => observeRequest(this.service, request.method!, route, reply.status, performance.now() - startedAt);
+        if ('write' in reply) {
+          void writeStream(response, reply).finally(observe);
+          return;
+        }
         send(request, response, reply);
-        observeRequest(this.service, request.method!, route, reply.status, performance.now() - startedAt);
+        observe();
       });
     };
     server.on('request', answer);
@@ -220,7 +233,12 @@ export class Doors {
   }
 
   /** Undefined if the caller has closed the connection. */
-  private async receive(door: Door, address: string, request: IncomingMessage, response: ServerResponse): Promise<Reply | undefined> {
+  private async receive(
+    door: Door,
+    address: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<Reply | StreamReply | undefined> {
     if (request.method !== 'POST') await refuseOtherMethod(door, address, request.method!);
     const { headers, rawHeaders } = request;
     const head = {
@@ -238,11 +256,12 @@ export class Doors {
       if (response.destroyed) listener();
       else response.once('close', () => !response.writableFinished && listener());
     };
-    return replyOf(await receive({ ...head, rawBody, receivedAtMs: wallTimeMs() }, onClose));
+    const answer = await receive({ ...head, rawBody, receivedAtMs: wallTimeMs() }, onClose);
+    return 'write' in answer ? { status: answer.status, headers: { ...answer.headers }, write: answer.write } : replyOf(answer);
   }
 
   /** Turns an error into a problem+json response. */
-  private async answer({ method }: IncomingMessage, route: string, reply: Route['reply']): Promise<Reply | undefined> {
+  private async answer({ method }: IncomingMessage, route: string, reply: Route['reply']): ReturnType<Route['reply']> {
     try {
       return await reply();
     } catch (error) {
@@ -256,13 +275,27 @@ export class Doors {
 interface Route {
   /** The label `route` in the metrics. */
   readonly route: string;
-  readonly reply: () => Promise<Reply | undefined>;
+  readonly reply: () => Promise<Reply | StreamReply | undefined>;
 }
 
 interface Reply {
   readonly status: number;
   readonly headers: Record<string, string | number>;
   readonly text: string;
+}
+
+interface StreamReply extends Pick<Reply, 'status' | 'headers'>, Pick<DoorStream, 'write'> {}
+
+async function writeStream(response: ServerResponse, { status, headers, write }: StreamReply): Promise<void> {
+  response.on('error', () => undefined); // a caller who leaves while something is written to it; `close` follows
+  response.writeHead(status, headers);
+  response.flushHeaders();
+  try {
+    await write(response);
+  } catch (error) {
+    log.error({ err: error }, 'a response was broken off by a defect');
+    response.destroy();
+  }
 }
 
 function send(request: IncomingMessage, response: ServerResponse, { status, headers, text }: Reply): void {

@@ -12,7 +12,7 @@ export {
 } from './service.settings.js';
 export { AllowedOrigins, OriginForbidden } from './allowed-origins.js';
 export { Doors } from './doors.js';
-export type { Door, DoorResponse, DoorRequest, Guard, OnClose, Receive, RequestHead, SocketDoor } from './doors.js';
+export type { Door, DoorResponse, DoorRequest, DoorStream, Guard, OnClose, Receive, RequestHead, SocketDoor } from './doors.js';
 export { logClient } from './infrastructure.module.js';
 export { serve } from './serve.js';
 export { start } from './start.js';

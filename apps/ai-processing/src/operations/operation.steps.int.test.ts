@@ -21,6 +21,7 @@ import { RunGivenUp, RunsUnfinished } from '../runs/run.errors.js';
 import { RunProgressStore } from '../runs/run.progress.store.js';
 import { RunService } from '../runs/run.service.js';
 import { RunStore } from '../runs/run.store.js';
+import { RunDrafts } from '../runs/run.drafts.js';
 import { RunWorker } from '../runs/run.worker.js';
 import { StepResultStore } from '../runs/step-result.store.js';
 import { ReviewStore } from '../reviews/review.store.js';
@@ -74,7 +75,7 @@ function startProcess(): RunService {
   const store = new RunStore(database);
   const waits = new RunWaitTable(database, new ReviewStore(database));
   const stores = [store, new RunProgressStore(database), new StepResultStore(database), waits] as const;
-  const worker = new RunWorker(...stores, new RunWaker(waits, producer), compiler, configuration, options);
+  const worker = new RunWorker(...stores, new RunWaker(waits, producer), new RunDrafts(producer), compiler, configuration, options);
   const deadLetters = new DeadLetterStore(database);
   const announcer = new RunAnnouncer(producer, deadLetters);
   return new RunService(

@@ -24,6 +24,7 @@ import { RunProgressStore } from './run.progress.store.js';
 import type { FirstProgress, RunProgress } from './run.progress.store.js';
 import { RunService } from './run.service.js';
 import { RunStore } from './run.store.js';
+import { RunDrafts } from './run.drafts.js';
 import { RunWorker } from './run.worker.js';
 import { ReviewStore } from '../reviews/review.store.js';
 import { RunWaitTable } from '../waits/run-wait.table.js';
@@ -159,6 +160,7 @@ class ShakyProcess {
       new StepResultStore(shaky),
       this.waits,
       this.waker,
+      new RunDrafts(producer),
       compiler,
       configuration,
       work,

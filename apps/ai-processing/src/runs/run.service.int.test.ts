@@ -25,6 +25,7 @@ import { RunGivenUp, RunLeasedElsewhere, RunsUnfinished } from './run.errors.js'
 import { RunProgressStore } from './run.progress.store.js';
 import { RunService } from './run.service.js';
 import { RunStore } from './run.store.js';
+import { RunDrafts } from './run.drafts.js';
 import { RunWorker } from './run.worker.js';
 import { ContinueRunConsumer } from '../waits/continue-run.consumer.js';
 import { ReviewClock } from '../reviews/review.clock.js';
@@ -77,7 +78,7 @@ function startProcess(): RunService {
   const options = { runRetries: 1, runLeaseMs: 30_000 };
   const waits = new RunWaitTable(database, new ReviewStore(database));
   const stores = [runStore, new RunProgressStore(database), new StepResultStore(database), waits] as const;
-  const worker = new RunWorker(...stores, new RunWaker(waits, producer), compiler, configuration, options);
+  const worker = new RunWorker(...stores, new RunWaker(waits, producer), new RunDrafts(producer), compiler, configuration, options);
   const deadLetters = new DeadLetterStore(database);
   const failedRuns = new FailedRuns(configuration, deadLetters);
   const announcer = new RunAnnouncer(producer, deadLetters);

@@ -28,6 +28,8 @@ import type { AiProcessingOptions } from '../config.js';
 import { RunWaitTable, likePattern } from '../waits/run-wait.table.js';
 import { RunWaker } from '../waits/run.waker.js';
 import { DecisionDeadline, DecisionDue } from './decision-deadline.js';
+import { RunDrafts } from './run.drafts.js';
+import type { RunDraft } from './run.drafts.js';
 import { RunLeaseLost, WaitsFull } from './run.errors.js';
 import { RunJournal } from './run.journal.js';
 import { RunProgressStore, RunProgressWriter } from './run.progress.store.js';
@@ -102,6 +104,8 @@ interface RunWork {
   readonly lease: RenewingLease;
   /** Undefined if nobody waits for the decision. */
   readonly deadline: DecisionDeadline | undefined;
+  /** Undefined if nobody follows it. */
+  readonly draft: RunDraft | undefined;
 }
 
 /** Works on one claimed run until it is finished or has to be tried again. */
@@ -116,6 +120,7 @@ export class RunWorker {
     private readonly stepResults: StepResultStore,
     private readonly waits: RunWaitTable,
     private readonly waker: RunWaker,
+    private readonly drafts: RunDrafts,
     private readonly compiler: FlowCompiler,
     private readonly configuration: Configuration,
     @Inject(runOptions) private readonly options: RunOptions,
@@ -208,7 +213,8 @@ export class RunWorker {
       lost: () => new RunLeaseLost(run.id),
     });
     using deadline = DecisionDeadline.of(run, event, lease.signal);
-    const work = { run, event, context, journal, lease, deadline };
+    using draft = this.drafts.of(run, event);
+    const work = { run, event, context, journal, lease, deadline, draft };
     let ended = await this.end(work);
     if (ended === undefined && deadline !== undefined) ended = await this.endElsewhere(run, deadline, context);
     if (ended === undefined && journal.isRefused) return undefined;
@@ -256,7 +262,7 @@ export class RunWorker {
     return this.store.settle(event, 'decision.deadline', context.traceparent, decideBy);
   }
 
-  private async runnerOf({ run, event, journal, lease, deadline }: RunWork): Promise<FlowRunner> {
+  private async runnerOf({ run, event, journal, lease, deadline, draft }: RunWork): Promise<FlowRunner> {
     const { tenant, failures } = run;
     const flow = this.compiler.compile(await this.configuration.flowVersion(tenant, run.flow, run.flowVersion));
     const { signal } = deadline ?? lease;
@@ -270,6 +276,7 @@ export class RunWorker {
       actionAfter: this.actionAfter,
       failures,
       flows: this.flowsOf(tenant),
+      observer: draft,
     });
   }
 

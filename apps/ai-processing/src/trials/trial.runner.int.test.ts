@@ -26,6 +26,7 @@ import { RunAnnouncer } from '../runs/run.announcer.js';
 import { RunProgressStore } from '../runs/run.progress.store.js';
 import { RunService } from '../runs/run.service.js';
 import { RunStore } from '../runs/run.store.js';
+import { RunDrafts } from '../runs/run.drafts.js';
 import { RunWorker } from '../runs/run.worker.js';
 import { StepResultStore } from '../runs/step-result.store.js';
 import { RunWaitTable } from '../waits/run-wait.table.js';
@@ -123,7 +124,7 @@ function runService(): RunService {
   const store = new RunStore(database);
   const waits = new RunWaitTable(database, new ReviewStore(database));
   const stores = [store, new RunProgressStore(database), new StepResultStore(database), waits] as const;
-  const worker = new RunWorker(...stores, new RunWaker(waits, producer), compiler, configuration, options);
+  const worker = new RunWorker(...stores, new RunWaker(waits, producer), new RunDrafts(producer), compiler, configuration, options);
   const deadLetters = new DeadLetterStore(database);
   const failedRuns = new FailedRuns(configuration, deadLetters);
   return new RunService(

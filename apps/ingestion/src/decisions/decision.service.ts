@@ -9,7 +9,7 @@ import { EventAppender, eventReceived } from '#libs/intake';
 import { LogUnavailable } from '#libs/messaging';
 import { StorageUnavailable } from '#libs/persistence';
 import { RequestInvalid } from '#libs/service';
-import type { DoorResponse, OnClose } from '#libs/service';
+import type { DoorResponse, DoorStream, OnClose } from '#libs/service';
 import { startTimer } from '#libs/time';
 import { counter, histogram, logger } from '#libs/tracing';
 import { IntakeLog, noteEvents } from '../intake/intake-log.js';
@@ -18,6 +18,7 @@ import { RequestLimits } from '../limits/request.limits.js';
 import { readDecisionCall, waitOf } from './decision-call.js';
 import type { CallerWait, DecisionCall } from './decision-call.js';
 import { DecisionSettlement } from './decision.settlement.js';
+import { DecisionStreams, prefersStream } from './decision.stream.js';
 import type { CountedDecision, RequestEnd } from './decision.settlement.js';
 import { ReplyFollower } from './reply.follower.js';
 import { RequestableFlows } from './requestable-flows.js';
@@ -78,24 +79,42 @@ export class DecisionService {
     private readonly callers: WaitingCallers,
     private readonly replies: ReplyFollower,
     private readonly settlement: DecisionSettlement,
+    private readonly streams: DecisionStreams,
     private readonly limits: RequestLimits,
     private readonly intakeLog: IntakeLog,
   ) {}
 
   /**
-   * Resolves with the decision that counts, or with a job.
+   * Resolves with the decision that counts, or with a job; for a caller who prefers a stream, when the log has the event.
    * @throws NotFound, FlowTakesNoRequests, RequestLimited, DecisionsBusy, BodyMalformed, RequestInvalid, MediaTypeUnsupported, LogUnavailable, ConfigurationUnavailable
    */
-  async decide(flowName: string, request: AwaitedHttpRequest, { tenant }: Principal): Promise<DoorResponse> {
+  async decide(flowName: string, request: AwaitedHttpRequest, { tenant }: Principal): Promise<DoorResponse | DoorStream> {
     const startedAt = performance.now();
+    const isStream = prefersStream(request.headers.accept);
     const accepted = await this.intakeLog.record('decisions', request.headers['traceparent'], async (entry) => {
       entry.tenant = tenant;
       const flow = await this.flows.find(tenant, nameOf(flowName));
       const wait = waitOf(request.headers['prefer'], flow.waitMs);
       const call = readDecisionCall(request.headers, request.rawBody);
-      return this.accept({ flow, call, wait, tenant, request, startedAt, notify: undefined }, entry);
+      return this.accept(
+        { flow, call, wait, tenant, request, startedAt, notify: undefined, isDraftWanted: isStream && flow.hasDraft },
+        entry,
+      );
     });
-    return accepted.caller === undefined ? acceptedResponse(accepted) : this.answerInTime(accepted, accepted.caller, request);
+    const { caller } = accepted;
+    if (caller === undefined) return acceptedResponse(accepted);
+    if (isStream) return this.streamed(accepted, caller, request);
+    using _place = caller;
+    return await this.answerInTime(accepted, caller, request);
+  }
+
+  /** The caller keeps its place until its connection is not used any more, because what it has not read is in memory. */
+  private streamed(accepted: AcceptedCall, caller: WaitingCaller, request: AwaitedHttpRequest): DoorStream {
+    const { event, wait } = accepted;
+    const lastEventId = request.headers['last-event-id']?.toString();
+    const answer = this.answerInTime(accepted, caller, request);
+    const told = { eventId: event.eventId, jobId: jobIdOf(event) };
+    return this.streams.respond({ event, lastEventId, accepted: told, answer }, preferenceHeaders(wait), () => caller[Symbol.dispose]());
   }
 
   /** Takes a job. @throws as {@link decide} */
@@ -107,7 +126,7 @@ export class DecisionService {
       const flow = await this.flows.find(tenant, nameOf(call.data['flow']));
       const notify = this.destinationOf(tenant, call.data['notify']);
       const wait = { waitMs: 0, isAsync: true, applied: undefined };
-      return this.accept({ flow, call, wait, tenant, request, startedAt, notify }, entry);
+      return this.accept({ flow, call, wait, tenant, request, startedAt, notify, isDraftWanted: false }, entry);
     });
     return acceptedResponse(accepted);
   }
@@ -118,10 +137,13 @@ export class DecisionService {
     throw new RequestInvalid('notify', 'must be the name of a Destination of the tenant');
   }
 
-  private async accept({ flow, call, wait, tenant, request, startedAt, notify }: Intention, entry: IntakeLogEntry): Promise<AcceptedCall> {
+  private async accept(
+    { flow, call, wait, tenant, request, startedAt, notify, isDraftWanted }: Intention,
+    entry: IntakeLogEntry,
+  ): Promise<AcceptedCall> {
     await this.limits.take({ tenant, name: flow.name, rateLimit: undefined });
     await flow.requireFits(call.data);
-    const event = await this.eventOf({ flow, call, wait, tenant, request, startedAt, notify });
+    const event = await this.eventOf({ flow, call, wait, tenant, request, startedAt, notify, isDraftWanted });
     noteEvents(entry, [event]);
     if (wait.waitMs === 0) {
       await this.appender.append([event], () => 'decision', entry.traceparent);
@@ -157,7 +179,7 @@ export class DecisionService {
   }
 
   /** The event of a call, with the default decision that counts if the flow does not decide by the deadline. */
-  private async eventOf({ flow, call, wait, tenant, request, notify }: Intention): Promise<EventReceived> {
+  private async eventOf({ flow, call, wait, tenant, request, notify, isDraftWanted }: Intention): Promise<EventReceived> {
     const { id, customer, type, text } = call;
     const { receivedAtMs } = request;
     const asked: DecisionRequest = { flow: flow.name, flowVersion: flow.version, ...(notify === undefined ? {} : { notify }) };
@@ -177,7 +199,7 @@ export class DecisionService {
     });
     if (wait.waitMs === 0) return event;
     const until = timeText(receivedAtMs + wait.waitMs);
-    const reply = { to: this.replies.address, until };
+    const reply = { to: this.replies.address, until, ...(isDraftWanted ? { draft: true } : {}) };
     if (wait.isAsync) return { ...event, request: { ...asked, reply } };
     const decideBy = timeText(receivedAtMs + wait.waitMs - settlingMs(wait.waitMs));
     const deadline = { decideBy, default: await flow.defaultFor(event), deliverTo: flow.deliverTo };
@@ -186,7 +208,6 @@ export class DecisionService {
 
   /** Answers when the decision is known, at the latest when the caller's time is over. */
   private async answerInTime(accepted: AcceptedCall, caller: WaitingCaller, { onClose }: AwaitedHttpRequest): Promise<DoorResponse> {
-    using _place = caller;
     const gone = Promise.withResolvers<'gone'>();
     onClose(() => gone.resolve('gone'));
     const { event } = accepted;
@@ -247,6 +268,8 @@ interface Intention {
   readonly startedAt: number;
   /** The destination that is told about the end of the job. */
   readonly notify: string | undefined;
+  /** True: the caller follows what the model writes. */
+  readonly isDraftWanted: boolean;
 }
 
 /** @throws RequestInvalid, NotFound */
@@ -291,12 +314,16 @@ function answerOf({ event, wait, startedAt }: AcceptedCall, { decision, reason }
 
 function acceptedResponse({ event, wait, startedAt }: AcceptedCall): DoorResponse {
   duration.observe({ answer: 'accepted' }, (performance.now() - startedAt) / 1_000);
-  const id = jobId(event.eventId, Date.parse(event.receivedAt));
+  const id = jobIdOf(event);
   return {
     status: 202,
     headers: { location: `/v1/jobs/${id}`, 'retry-after': '1', ...preferenceHeaders(wait) },
     body: { jobId: id, eventId: event.eventId },
   };
+}
+
+function jobIdOf({ eventId, receivedAt }: EventReceived): string {
+  return jobId(eventId, Date.parse(receivedAt));
 }
 
 function preferenceHeaders({ applied }: CallerWait): Record<string, string> {

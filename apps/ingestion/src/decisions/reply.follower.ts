@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type { OnApplicationShutdown } from '@nestjs/common';
-import { DecisionReplied, messageOf, topics } from '#libs/contracts';
+import { DecisionReplied, DraftWritten, messageOf, topics } from '#libs/contracts';
 import { parseStoredJson } from '#libs/json';
-import { TopicReader } from '#libs/messaging';
+import { TopicReader, schemaOf } from '#libs/messaging';
 import type { LogOptions, LoggedRecord } from '#libs/messaging';
 import { logClient } from '#libs/service';
 import { sleep } from '#libs/time';
 import { logger } from '#libs/tracing';
+import { Drafts } from './drafts.js';
 import { WaitingCallers } from './waiting-callers.js';
 
 /** How long it goes on following when nobody waits any more: calls often come one after the other. */
@@ -30,6 +31,7 @@ export class ReplyFollower implements OnApplicationShutdown {
   constructor(
     @Inject(logClient) options: LogOptions,
     private readonly callers: WaitingCallers,
+    private readonly drafts: Drafts,
   ) {
     this.reader = new TopicReader(options, topics.replies, {
       onRecords: (records) => records.forEach((record) => this.take(record)),
@@ -77,16 +79,28 @@ export class ReplyFollower implements OnApplicationShutdown {
       else if (performance.now() - neededAt >= idleMs) break;
     }
     this.following = undefined; // whoever comes from now on begins anew
+    this.drafts.clear();
     await this.reader.close();
   }
 
-  private take({ value }: LoggedRecord): void {
-    if (value === null || !value.includes(this.address)) return; // another process waits for it
+  private take(record: LoggedRecord): void {
+    const { value } = record;
+    if (value === null) return;
+    if (schemaOf(record) === DraftWritten.schema) return this.takeDraft(value);
+    if (!value.includes(this.address)) return; // another process waits for it
     try {
       const { tenant, eventId, to, decision, defaultReason } = DecisionReplied.check.parse(parseStoredJson(String(value)));
       if (to === this.address) this.callers.tell(tenant, eventId, { decision, reason: defaultReason });
     } catch (error) {
       log.warn({ reason: messageOf(error) }, 'a reply cannot be read');
+    }
+  }
+
+  private takeDraft(value: Buffer): void {
+    try {
+      this.drafts.take(DraftWritten.check.parse(parseStoredJson(String(value))));
+    } catch (error) {
+      log.warn({ reason: messageOf(error) }, 'a part of a draft cannot be read');
     }
   }
 }

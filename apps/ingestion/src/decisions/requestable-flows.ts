@@ -37,6 +37,11 @@ export class RequestableFlow {
     return this.spec.waitMs;
   }
 
+  /** True if callers can follow what a model writes. */
+  get hasDraft(): boolean {
+    return this.spec.draft !== undefined;
+  }
+
   get deliverTo(): string[] {
     return this.spec.deliverDefault;
   }

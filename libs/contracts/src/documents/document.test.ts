@@ -76,6 +76,26 @@ test('steps within a step keep the rules of a list, and their ids are unique in 
   ]);
 });
 
+test('the draft of a flow is that of an infer step that runs once at most', () => {
+  const ask = (id: string) => ({ id, infer: { model: 'm', instructions: 'Judge.', output: {} } });
+  const steps = [
+    ask('one'),
+    route('way', [ask('two')]),
+    { id: 'each', forEach: { items: 'event.data.items', as: 'item', steps: [ask('many')] } },
+    { ...mapStep('last'), onError: { steps: [ask('instead')] } },
+  ];
+  const onFailure = { steps: [ask('afterwards')] };
+  const withDraft = (draft: string) => {
+    const { spec, ...rest } = flow(steps);
+    return problems({ ...rest, spec: { ...spec, onFailure, onRequest: { default: 1, draft } } });
+  };
+  for (const draft of ['one', 'two', 'instead']) expect(withDraft(draft)).toEqual([]);
+  for (const draft of ['many', 'last', 'afterwards', 'nothing'])
+    expect(withDraft(draft)).toEqual([
+      `spec.onRequest.draft: names no \`infer\` step among \`steps\` that is outside of each \`forEach\`: ${draft}; there is one, two, instead`,
+    ]);
+});
+
 test('steps are nested 5 levels deep at most, and are 200 at most in all', () => {
   const nested = (levels: number): object => (levels === 1 ? mapStep('in') : route(`r${levels}`, [nested(levels - 1)]));
   expect(problems(flow([nested(5)]))).toEqual([]);

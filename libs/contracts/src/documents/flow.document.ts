@@ -118,6 +118,11 @@ const onRequest = z.strictObject({
     .max(20)
     .default([])
     .describe('Names of the destinations that the default decision is delivered to; default: none.'),
+  draft: name
+    .optional()
+    .describe(
+      'The id of an `infer` step, not within a `forEach`: callers can follow its text as the model writes it, before it is checked (`Accept: text/event-stream`); default: no text is shown.',
+    ),
   schema: jsonSchema
     .optional()
     .describe('The JSON Schema of the data of requests. A request that does not fit is refused; default: any object.'),
@@ -221,6 +226,12 @@ export const flowSpec = z
       }
     };
     for (const { steps, path } of lists) checkSchemas(steps, path);
+    const { draft } = spec.onRequest ?? {};
+    const followable = stepsOutsideItems(spec.steps).flatMap(({ id, infer }) => (infer === undefined ? [] : [id]));
+    if (draft !== undefined && !followable.includes(draft)) {
+      const message = `names no \`infer\` step among \`steps\` that is outside of each \`forEach\`: ${draft}; there is ${followable.join(', ') || 'none'}`;
+      context.addIssue({ code: 'custom', path: ['onRequest', 'draft'], message });
+    }
     const all = lists.flatMap(({ steps }) => allSteps(steps)).length;
     if (all > mostStepsOfFlow) {
       const message = `has ${all} steps, those within others included; ${mostStepsOfFlow} are the most`;
@@ -232,6 +243,14 @@ export type FlowSpec = z.infer<typeof flowSpec>;
 /** All steps of a list, those within others included, each before those within it. */
 export function allSteps(steps: readonly FlowStep[]): FlowStep[] {
   return steps.flatMap((step) => [step, ...stepsWithin(step).flatMap((within) => allSteps(within.steps))]);
+}
+
+/** The steps that run at most once in a run, those within others included. */
+function stepsOutsideItems(steps: readonly FlowStep[]): FlowStep[] {
+  return steps.flatMap((step) => {
+    const within = stepsWithin(step).filter(({ path: [kind] }) => kind !== 'forEach');
+    return [step, ...within.flatMap((list) => stepsOutsideItems(list.steps))];
+  });
 }
 
 /** The steps of its list that one step waits for, and those that it may read. */

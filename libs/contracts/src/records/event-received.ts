@@ -26,6 +26,8 @@ export const decisionRequestSchema = z.object({
       to: z.string(),
       /** Until when it waits. */
       until: z.iso.datetime(),
+      /** True: it wants the draft, too. Builds until 2026-11-30 did not know it. */
+      draft: z.boolean().optional(),
     })
     .optional(),
   /** The destination that is told about the end of the run. */

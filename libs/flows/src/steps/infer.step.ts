@@ -13,7 +13,7 @@ export const inferStep: Step<'infer'> = {
     const input = expression(spec.input ?? 'event.data');
     const outputSchema = schema(spec.output);
     const checksFor = compileChecks(spec, expression);
-    return async (scope, { lane, signal, call, noteInput }) => {
+    return async (scope, { lane, signal, call, observer, noteInput }) => {
       const data = (await input.evaluate(scope)) ?? null;
       noteInput(data);
       const checks = await checksFor(scope, data);
@@ -35,6 +35,7 @@ export const inferStep: Step<'infer'> = {
           maxOutputTokens: spec.maxOutputTokens,
           timeoutMs: spec.timeoutMs,
           signal,
+          observer,
           onAttempt: (attempt) => record({ kind: 'model', ...attempt }),
         }),
       );

@@ -1,0 +1,442 @@
+/** @module-tag both-logs Drafts come back over the log, which every door reads. */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { AiProcessingModule, aiProcessingSettings } from '#apps/ai-processing';
+import { IngestionModule } from '#apps/ingestion';
+import { SecretBox, issueApiKey } from '#libs/auth';
+import { readSettings } from '#libs/config';
+import { document } from '#libs/contracts';
+import { ApiKeyTable, Database, DocumentTable, statement } from '#libs/persistence';
+import { start } from '#libs/service';
+import type { RunningService } from '#libs/service';
+import { SeededRandom, freshDatabase, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import type { FreshDatabase } from '#libs/testing';
+import { sleep } from '#libs/time';
+import { registry } from '#libs/tracing';
+
+const tenant = uniqueName('acme');
+const brokers = testBrokers();
+const log = {
+  brokers,
+  prefix: `${uniqueName('drafts')}.`,
+  replication: 1,
+  ackTimeoutMs: 5_000,
+  concurrency: 100,
+  sessionTimeoutMs: 15_000,
+  handlerDeadlineMs: 60_000,
+};
+const secretsKey = randomBytes(32);
+const secretBox = new SecretBox(secretsKey);
+
+let fresh: FreshDatabase;
+let database: Database;
+let documents: DocumentTable;
+let model: Server;
+let doors: RunningService[];
+let workers: RunningService;
+let key: string;
+
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test', poolSize: 2 });
+  documents = new DocumentTable(secretBox);
+  model = createServer((incoming, response) => void buffer(incoming).then((body) => answerQuestion(body.toString('utf8'), response)));
+  model.listen(0, '127.0.0.1');
+  await once(model, 'listening');
+  await save('Tenant', { displayName: 'Acme' });
+  const issued = issueApiKey('test');
+  key = issued.key;
+  const about = { tenant, id: issued.id, name: 'ingest', secretHash: issued.secretHash, expiresAt: null, createdBy: 'test' };
+  await new ApiKeyTable().insert(database, { ...about, scopes: ['ingest'] });
+  [workers, ...doors] = await Promise.all([startWorkers(), startDoor(), startDoor()]);
+});
+
+afterAll(async () => {
+  await Promise.all([...(doors ?? []), workers].map((service) => service?.stop()));
+  model?.closeAllConnections();
+  model?.close();
+  await database?.close();
+  await fresh?.close();
+});
+
+async function save(kind: string, spec: object, name?: string): Promise<void> {
+  const metadata = name === undefined ? { name: tenant } : { tenant, name };
+  await documents.save(database, { document: document.parse({ apiVersion: 'millrace/v1', kind, metadata, spec }), actor: 'test' });
+}
+
+function startDoor(): Promise<RunningService> {
+  const options = { logEvery: 0, maxBatchEvents: 3, mostWaitingCallers: 100, mostWaitingCallersOfTenant: 100, keptBodyBytes: 0 };
+  const modules = [IngestionModule.register({ ...options, redisUrl: undefined, redisCaFile: undefined })];
+  const storage = { url: fresh.url, poolSize: 4, secretBox };
+  return start({ service: 'ingestion', host: '127.0.0.1', port: 0, log, storage, modules });
+}
+
+function startWorkers(): Promise<RunningService> {
+  const environment = {
+    MODEL_BASE_URL: `http://127.0.0.1:${(model.address() as AddressInfo).port}/v1`,
+    MODEL_API_KEY: 'k',
+    DATABASE_URL: fresh.url,
+    KAFKA_BROKERS: brokers.join(','),
+    SECRETS_KEY: secretsKey.toString('base64'),
+    RUN_RETRIES: '100',
+    RUN_LEASE_MS: '3000',
+  };
+  const modules = [AiProcessingModule.register(readSettings('ai-processing', aiProcessingSettings, environment))];
+  const storage = { url: fresh.url, poolSize: 10, secretBox };
+  return start({ service: 'workers', host: '127.0.0.1', port: 0, log, isWorker: true, storage, modules });
+}
+
+/** The pen of the model in one call. */
+interface Pen {
+  readonly question: string;
+  readonly write: (text: string) => void;
+  readonly stop: () => void;
+  /** Breaks the stream off. */
+  readonly drop: () => void;
+}
+/** Answers the calls of a model. */
+let writeWith: (pen: Pen) => void | Promise<void>;
+afterEach(() => (writeWith = () => undefined));
+
+function answerQuestion(question: string, response: ServerResponse): void {
+  if (!question.includes('messages')) return void response.writeHead(400, { 'content-type': 'application/json' }).end('{"error":{}}');
+  const send = (data: object | '[DONE]'): void => void response.write(`data: ${data === '[DONE]' ? data : JSON.stringify(data)}\n\n`);
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  void writeWith({
+    question,
+    write: (content) => send({ model: 'm', choices: [{ index: 0, delta: { content }, finish_reason: null }] }),
+    stop: () => {
+      send({ model: 'm', choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] });
+      send('[DONE]');
+      response.end();
+    },
+    drop: () => response.destroy(),
+  });
+}
+
+/** The next call of the model. */
+function nextCall(): Promise<Pen> {
+  return new Promise((resolve) => {
+    writeWith = resolve;
+  });
+}
+
+const output = { type: 'object', additionalProperties: false, required: ['note'], properties: { note: { type: 'string' } } };
+const infer = (instructions: string): object => ({ model: 'm', instructions, output, timeoutMs: 60_000 });
+const byDefault = { note: 'by default' };
+
+async function apply(more: object = {}): Promise<string> {
+  const flow = uniqueName('triage');
+  const steps = [{ id: 'assess', infer: infer('Assess it.') }];
+  await save('Flow', { onRequest: { default: byDefault, draft: 'assess' }, steps, onFailure: 'skip', ...more }, flow);
+  return flow;
+}
+
+interface StreamEvent {
+  readonly id: string | undefined;
+  readonly event: string;
+  readonly data: { readonly text?: string; readonly decision?: unknown; readonly eventId?: string };
+}
+
+interface Call {
+  readonly flow: string;
+  readonly id?: string;
+  readonly customer?: string;
+  readonly message?: string;
+  readonly seconds?: number;
+  readonly door?: number;
+  readonly lastEventId?: string | undefined;
+}
+
+/** A caller who follows a draft, as `docs/decision-requests.md` says. */
+class Follower {
+  readonly events: StreamEvent[] = [];
+  /** The text since the last restart. */
+  text = '';
+  private readonly leaving = new AbortController();
+  private over: Promise<void> = Promise.resolve();
+
+  private constructor(readonly response: Response) {
+    onTestFinished(() => this.leave());
+  }
+
+  static async of({ flow, door = 0, seconds = 20, lastEventId, customer = uniqueName('c'), ...body }: Call): Promise<Follower> {
+    const response = await request(
+      { flow, door, customer, ...body },
+      { accept: 'text/event-stream', prefer: `wait=${seconds}` },
+      lastEventId,
+    );
+    const follower = new Follower(response);
+    follower.over = follower.read();
+    return follower;
+  }
+
+  get last(): StreamEvent | undefined {
+    return this.events.at(-1);
+  }
+
+  get lastEventId(): string | undefined {
+    return this.events.findLast(({ id }) => id !== undefined)?.id;
+  }
+
+  kinds(): string[] {
+    return this.events.map(({ event }) => event).filter((event, at, all) => event !== all[at - 1]);
+  }
+
+  async hears(text: string): Promise<void> {
+    await waitFor(() => this.text === text, { what: `the draft ${text}; it is ${this.text}`, deadlineMs: 15_000 });
+  }
+
+  /** Resolves with the last event when the stream has ended. */
+  async end(): Promise<StreamEvent> {
+    await this.over;
+    return this.last!;
+  }
+
+  async leave(): Promise<void> {
+    this.leaving.abort();
+    await this.over.catch(() => undefined);
+  }
+
+  private async read(): Promise<void> {
+    let held = '';
+    const reader = this.response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    this.leaving.signal.addEventListener('abort', () => void reader.cancel().catch(() => undefined));
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      const blocks = (held + next.value).split('\n\n');
+      held = blocks.pop()!;
+      for (const block of blocks) this.hear(block);
+    }
+  }
+
+  private hear(block: string): void {
+    const fields = Object.fromEntries(
+      block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
+    );
+    if (fields['event'] === undefined) return;
+    const heard = { id: fields['id'], event: fields['event'], data: JSON.parse(fields['data']!) as StreamEvent['data'] };
+    this.events.push(heard);
+    if (heard.event === 'restart') this.text = '';
+    if (heard.event === 'draft') this.text += heard.data.text;
+  }
+}
+
+function request({ flow, door = 0, ...body }: Call, headers: Record<string, string>, lastEventId?: string): Promise<Response> {
+  return fetch(`${doors[door]!.url}/v1/decisions/${flow}`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      authorization: `Bearer ${key}`,
+      ...headers,
+      ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
+    },
+    body: JSON.stringify(body),
+  });
+}
+
+const runOf = statement(
+  'test.drafts.run',
+  'SELECT state, fence, decision, default_reason AS "defaultReason" FROM run WHERE tenant_id = $1 AND event_id = $2',
+);
+interface StoredRun {
+  readonly state: string;
+  readonly fence: number;
+  readonly decision: unknown;
+  readonly defaultReason: string | null;
+}
+const storedRun = async (eventId: string | undefined): Promise<StoredRun | undefined> =>
+  (await database.query<StoredRun>(runOf, [tenant, eventId]))[0];
+
+test('a caller follows what the model writes, and is told the decision at the end, which is the stored one', async () => {
+  const flow = await apply();
+  const asked = nextCall();
+  const caller = await Follower.of({ flow, id: 'o-1' });
+  expect(caller.response.status).toBe(200);
+  expect(caller.response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+  expect(caller.response.headers.get('preference-applied')).toBe('wait=20');
+  const pen = await asked;
+  pen.write('{"note":');
+  await caller.hears('{"note":');
+  pen.write('"a bill');
+  await caller.hears('{"note":"a bill');
+  pen.write('"}');
+  pen.stop();
+  const { event, data } = await caller.end();
+  expect([event, data]).toMatchObject(['decision', { decision: { note: 'a bill' }, default: false, reason: null }]);
+  expect(JSON.parse(caller.text)).toEqual(data.decision);
+  expect(caller.kinds()).toEqual(['accepted', 'draft', 'decision']);
+  expect(await storedRun(data.eventId)).toMatchObject({ state: 'completed', decision: data.decision });
+  expect(caller.events[0]!.data).toMatchObject({ eventId: data.eventId, jobId: expect.stringMatching(/^job_/) });
+  const again = await Follower.of({ flow, id: 'o-1', door: 1 });
+  expect(await again.end()).toMatchObject({ event: 'decision', data });
+  expect(again.kinds()).toEqual(['accepted', 'decision']);
+});
+
+test('the text of the named step alone is shown, also within a branch, and nothing of another step or of a prompt', async () => {
+  const flow = await apply({
+    steps: [
+      { id: 'secret', infer: infer('Think in secret.') },
+      { id: 'way', branch: { cases: [{ when: 'true', steps: [{ id: 'assess', infer: infer('Assess it.') }] }] } },
+    ],
+  });
+  writeWith = ({ question, write, stop }) => {
+    write(JSON.stringify({ note: question.includes('Think in secret') ? 'hidden words' : 'shown' }));
+    stop();
+  };
+  const caller = await Follower.of({ flow });
+  expect(await caller.end()).toMatchObject({ event: 'decision', data: { decision: { note: 'shown' } } });
+  expect(caller.text).toBe('{"note":"shown"}');
+  expect(JSON.stringify(caller.events)).not.toMatch(/hidden|Think|Assess/);
+});
+
+test('a draft that a gate refuses, or that breaks off, is void: the caller is told before the next one', async () => {
+  const flow = await apply();
+  const first = nextCall();
+  const caller = await Follower.of({ flow });
+  const refused = await first;
+  const second = nextCall();
+  refused.write('{"wrong":1}');
+  await caller.hears('{"wrong":1}');
+  refused.stop();
+  const broken = await second;
+  await caller.hears('');
+  expect(caller.kinds()).toEqual(['accepted', 'draft', 'restart']);
+  const third = nextCall();
+  broken.write('{"note":"brok');
+  await caller.hears('{"note":"brok');
+  broken.drop();
+  const good = await third;
+  good.write('{"note":"good"}');
+  good.stop();
+  expect(await caller.end()).toMatchObject({ event: 'decision', data: { decision: { note: 'good' } } });
+  expect(caller.text).toBe('{"note":"good"}');
+  expect(caller.kinds()).toEqual(['accepted', 'draft', 'restart', 'draft', 'restart', 'draft', 'decision']);
+});
+
+test('a caller who comes again, to this door or another, gets what it has not seen; two follow the same draft', async () => {
+  const flow = await apply();
+  const asked = nextCall();
+  const call = { flow, id: 'o-2', customer: uniqueName('c') };
+  const elsewhere = await Follower.of({ flow: await apply({ steps: [{ id: 'assess', infer: infer('Wait.'), when: 'false' }] }), door: 1 });
+  await elsewhere.end(); // the other door follows from now on
+  const first = await Follower.of(call);
+  const pen = await asked;
+  pen.write('{"note":"one, ');
+  await first.hears('{"note":"one, ');
+  await first.leave();
+  pen.write('two, ');
+  const atOther = await Follower.of({ ...call, door: 1, lastEventId: first.lastEventId });
+  await atOther.hears('two, ');
+  expect(atOther.kinds()).toEqual(['accepted', 'draft']);
+  await atOther.leave();
+  const atSame = await Follower.of({ ...call, lastEventId: atOther.lastEventId });
+  const late = await Follower.of({ ...call, door: 1 });
+  await late.hears('{"note":"one, two, ');
+  pen.write('three"}');
+  await Promise.all([atSame.hears('three"}'), late.hears('{"note":"one, two, three"}')]);
+  pen.stop();
+  const ends = await Promise.all([atSame.end(), late.end()]);
+  for (const end of ends) expect(end).toMatchObject({ event: 'decision', data: { decision: { note: 'one, two, three' } } });
+  expect([atSame.kinds(), late.kinds()]).toEqual([
+    ['accepted', 'draft', 'decision'],
+    ['accepted', 'draft', 'decision'],
+  ]);
+  expect(JSON.parse(first.text + atOther.text + atSame.text)).toEqual({ note: 'one, two, three' });
+  expect(await registry.metrics()).toMatch(/millrace_decision_streams_resumed_total\{[^}]*from="memory"[^}]*\} 2/);
+});
+
+const takeOver = statement(
+  'test.drafts.take-over',
+  `UPDATE run SET fence = fence + 1, lease_until = clock_timestamp() WHERE tenant_id = $1 AND flow = $2`,
+);
+
+test('a worker that loses the run midway, as one that stands still does: the next one begins anew, and so does the draft', async () => {
+  const flow = await apply();
+  const first = nextCall();
+  const caller = await Follower.of({ flow });
+  const pen = await first;
+  pen.write('{"note":"half');
+  await caller.hears('{"note":"half');
+  const second = nextCall();
+  await database.query(takeOver, [tenant, flow]);
+  const next = await second;
+  pen.write(' and more"}');
+  pen.stop();
+  next.write('{"note":"whole"}');
+  next.stop();
+  const { event, data } = await caller.end();
+  expect([event, data.decision]).toEqual(['decision', { note: 'whole' }]);
+  expect(caller.kinds()).toEqual(['accepted', 'draft', 'restart', 'draft', 'decision']);
+  expect(caller.text).toBe('{"note":"whole"}');
+  expect((await storedRun(data.eventId))!.fence).toBeGreaterThan(2);
+}, 60_000);
+
+test('the deadline comes midway: the default decision is the last event, and what is written later is not shown', async () => {
+  const flow = await apply();
+  const asked = nextCall();
+  const caller = await Follower.of({ flow, seconds: 2 });
+  const pen = await asked;
+  pen.write('{"note":"half');
+  await caller.hears('{"note":"half');
+  const { event, data } = await caller.end();
+  expect([event, data]).toMatchObject(['decision', { decision: byDefault, default: true, reason: 'decision.deadline' }]);
+  pen.write(' and more"}');
+  pen.stop();
+  expect(await storedRun(data.eventId)).toMatchObject({ decision: byDefault, defaultReason: 'decision.deadline' });
+  expect(caller.text).toBe('{"note":"half');
+});
+
+test('what cannot begin is answered as every other request: problems, jobs, and callers who prefer JSON', async () => {
+  const flow = await apply();
+  const stream = { accept: 'text/event-stream' };
+  const refused = async (call: Call & object, headers: Record<string, string> = {}): Promise<unknown[]> => {
+    const response = await request(call, { ...stream, ...headers });
+    const { code } = (await response.json()) as { code?: string };
+    return [response.status, response.headers.get('content-type'), code];
+  };
+  const problem = 'application/problem+json';
+  expect(await refused({ flow: 'nothing', customer: 'c' })).toEqual([404, problem, 'flow.unknown']);
+  expect(await refused({ flow })).toEqual([400, problem, 'request.invalid']);
+  expect(await refused({ flow, customer: 'c' }, { authorization: 'Bearer no' })).toEqual([401, problem, 'credential.invalid']);
+  const job = await request({ flow, customer: uniqueName('c') }, { ...stream, prefer: 'respond-async' });
+  expect([job.status, job.headers.get('content-type')]).toEqual([202, 'application/json; charset=utf-8']);
+  writeWith = ({ write, stop }) => (write('{"note":"x"}'), stop());
+  const plain = await request({ flow, customer: uniqueName('c') }, { accept: 'application/json, text/event-stream' });
+  expect(await plain.json()).toMatchObject({ decision: { note: 'x' }, default: false });
+  const late = await Follower.of({ flow: await apply({ onRequest: { default: byDefault } }) });
+  expect(await late.end()).toMatchObject({ event: 'decision', data: { decision: { note: 'x' } } });
+  expect(late.kinds()).toEqual(['accepted', 'decision']); // the flow shows no draft
+});
+
+test('many callers at once: each gets one decision, which is the stored one, and its draft is the text of it', async () => {
+  const random = new SeededRandom(20_261_130);
+  const asked = new Set<string>();
+  writeWith = async ({ question, write, stop, drop }) => {
+    const note = /word-(\d+)/.exec(question)![0];
+    const pieces = JSON.stringify({ note }).split('');
+    const end = asked.has(note) ? 'whole' : random.pick(['whole', 'whole', 'whole', 'cut off', 'dropped']);
+    asked.add(note);
+    for (const piece of end === 'cut off' ? pieces.slice(0, 5) : pieces) {
+      write(piece);
+      if (random.below(4) === 0) await sleep(random.below(20));
+    }
+    if (end === 'dropped') drop();
+    else stop();
+  };
+  const flow = await apply();
+  const callers = await Promise.all(Array.from({ length: 80 }, (_, at) => Follower.of({ flow, door: at % 2, message: `word-${at}` })));
+  for (const [at, caller] of callers.entries()) {
+    const { data } = await caller.end();
+    expect(caller.events.filter(({ event }) => event === 'decision')).toHaveLength(1);
+    expect(data).toMatchObject({ decision: { note: `word-${at}` }, default: false });
+    expect(caller.events.map(({ event }) => event)).not.toContain('skipped');
+    expect(JSON.parse(caller.text)).toEqual(data.decision);
+    expect((await storedRun(data.eventId))!.decision).toEqual(data.decision);
+  }
+  await waitFor(async () => /millrace_decision_streams_open(\{[^}]*\})? 0/.test(await registry.metrics()), { what: 'all streams to end' });
+}, 60_000);
