@@ -453,6 +453,19 @@ CREATE POLICY tenant ON model_attempt TO millrace_query USING (((tenant_id)::tex
 GRANT SELECT ON model_attempt TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON model_attempt TO millrace_service;
 
+CREATE TABLE model_outage (
+  tenant_id key_text NOT NULL,
+  provider key_text NOT NULL,
+  model key_text NOT NULL,
+  seen_at timestamp(3) with time zone NOT NULL,
+  CONSTRAINT model_outage_pkey PRIMARY KEY (tenant_id, provider, model)
+);
+ALTER TABLE model_outage ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON model_outage TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON model_outage TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT SELECT ON model_outage TO millrace_query;
+GRANT DELETE, INSERT, SELECT, UPDATE ON model_outage TO millrace_service;
+
 CREATE TABLE model_provider (
   address key_text NOT NULL,
   models text[],
@@ -786,6 +799,24 @@ CREATE POLICY service ON step_result TO millrace_service USING (true) WITH CHECK
 CREATE POLICY tenant ON step_result TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
 GRANT SELECT ON step_result TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON step_result TO millrace_service;
+
+CREATE TABLE tenant_model_provider (
+  tenant_id key_text NOT NULL,
+  name key_text NOT NULL,
+  version integer NOT NULL,
+  models text[],
+  listed_at timestamp(3) with time zone,
+  asked_at timestamp(3) with time zone,
+  error_code text,
+  error_message text,
+  due_at timestamp(3) with time zone NOT NULL,
+  CONSTRAINT tenant_model_provider_pkey PRIMARY KEY (tenant_id, name)
+);
+ALTER TABLE tenant_model_provider ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON tenant_model_provider TO millrace_service USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON tenant_model_provider TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
+GRANT SELECT ON tenant_model_provider TO millrace_query;
+GRANT DELETE, INSERT, SELECT, UPDATE ON tenant_model_provider TO millrace_service;
 
 CREATE TABLE trial (
   tenant_id key_text NOT NULL,

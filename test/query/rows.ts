@@ -103,6 +103,31 @@ export class Rows {
     await this.database.query(insertSpend, [tenant, day, flow, provider, model, currency, calls, costNanos]);
   }
 
+  async tenantModelProvider(row: {
+    tenant: string;
+    name: string;
+    version?: number;
+    models: readonly string[] | null;
+    listedAt?: Date | null;
+    errorCode?: string;
+    errorMessage?: string;
+  }): Promise<void> {
+    const {
+      tenant,
+      name,
+      version = 1,
+      models,
+      listedAt = models === null ? null : new Date(),
+      errorCode = null,
+      errorMessage = null,
+    } = row;
+    await this.database.query(insertTenantModelProvider, [tenant, name, version, models, listedAt, errorCode, errorMessage]);
+  }
+
+  async modelOutage({ tenant, provider, model, seenAt }: { tenant: string; provider: string; model: string; seenAt: Date }): Promise<void> {
+    await this.database.query(insertModelOutage, [tenant, provider, model, seenAt]);
+  }
+
   async noModelProviders(): Promise<void> {
     await this.database.query(deleteModelProviders);
   }
@@ -323,6 +348,15 @@ const saveModelProvider = statement(
   'test.rows.modelProvider',
   `INSERT INTO model_provider (address, models, listed_at, asked_at, error_code, error_message, due_at, used_at)
    VALUES ($1, $2, $3, now(), $4, $5, now(), $6)`,
+);
+const insertTenantModelProvider = statement(
+  'test.rows.tenantModelProvider',
+  `INSERT INTO tenant_model_provider (tenant_id, name, version, models, listed_at, asked_at, error_code, error_message, due_at)
+   VALUES ($1, $2, $3, $4, $5, now(), $6, $7, now())`,
+);
+const insertModelOutage = statement(
+  'test.rows.modelOutage',
+  'INSERT INTO model_outage (tenant_id, provider, model, seen_at) VALUES ($1, $2, $3, $4)',
 );
 const deleteModelProviders = statement('test.rows.noModelProviders', 'DELETE FROM model_provider');
 const insertCustomer = statement(

@@ -24,6 +24,8 @@ import { FlowMatcher } from './runs/flow.matcher.js';
 import { ModelProviderPool, modelLimitStore } from './model-providers/model-provider.pool.js';
 import { ModelProviderService } from './model-providers/model-provider.service.js';
 import { ModelProviderStore } from './model-providers/model-provider.store.js';
+import { TenantModelService } from './model-providers/tenant-model.service.js';
+import { TenantModelStore } from './model-providers/tenant-model.store.js';
 import { OperationService } from './operations/operation.service.js';
 import { BulkReplayConsumer } from './replays/bulk-replay.consumer.js';
 import { bulkReplays } from './replays/bulk-replays.js';
@@ -139,6 +141,8 @@ export class AiProcessingModule implements OnApplicationShutdown {
         FlowMatcher,
         ModelProviderStore,
         ModelProviderService,
+        TenantModelStore,
+        TenantModelService,
         RetentionStore,
         RetentionService,
         ReviewStore,

@@ -58,7 +58,7 @@ export class ModelCircuit {
 
   /** @param now a monotonic clock, in ms */
   constructor(
-    private readonly subject: CircuitSubject,
+    readonly subject: CircuitSubject,
     private readonly now: () => number,
   ) {}
 

@@ -3,6 +3,7 @@ import { LruMap } from '#libs/lru';
 import { gauge } from '#libs/tracing';
 import { Deadline } from './deadline.js';
 import { ModelCircuit } from './model-circuit.js';
+import type { CircuitSubject } from './model-circuit.js';
 import { ModelLimiter } from './model-limiter.js';
 import type { ModelLimits } from './model-limits.js';
 import type { ModelProvider, ProviderCallOptions } from './model-provider.js';
@@ -76,7 +77,12 @@ export class ModelEndpoint {
   }
 
   get openCircuits(): number {
-    return [...this.circuits.values()].filter(({ isStopping }) => isStopping).length;
+    return this.outages().length;
+  }
+
+  /** The tenants and models of which this process makes no calls, or only a few. */
+  outages(): CircuitSubject[] {
+    return [...this.circuits.values()].filter(({ isStopping }) => isStopping).map(({ subject }) => subject);
   }
 
   circuitOf(tenant: string, model: string): ModelCircuit {

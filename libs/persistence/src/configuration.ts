@@ -252,6 +252,11 @@ export class Configuration {
     return this.find(tenant, 'Pull', name) as Stored<PullDocument> | undefined;
   }
 
+  /** The model providers of all tenants. */
+  modelProviders(): Stored<ModelProviderDocument>[] {
+    return this.ofKind('ModelProvider') as Stored<ModelProviderDocument>[];
+  }
+
   modelProvider(tenant: string, name: string): Stored<ModelProviderDocument> | undefined {
     return this.find(tenant, 'ModelProvider', name) as Stored<ModelProviderDocument> | undefined;
   }

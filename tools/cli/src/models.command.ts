@@ -15,7 +15,21 @@ export async function modelProviders(connection: Connection): Promise<ModelProvi
   return asked.modelProviders;
 }
 
-/** `millrace models`: the names that `infer` steps can use, as far as the providers list them. */
+interface TenantModel {
+  provider: string | null;
+  name: string;
+  routes: string[];
+  inputPrice: number | null;
+  outputPrice: number | null;
+  currency: string | null;
+  state: string;
+  reason: string | null;
+}
+
+const tenantModels =
+  '{ models { provider name routes isListed inputPrice outputPrice currency requestsPerMinute tokensPerMinute state reason } }';
+
+/** `millrace models`: the names that `infer` steps can use, as far as the providers list them or documents name them. */
 export async function models(connection: Connection, output: Output): Promise<void> {
   const providers = await modelProviders(connection);
   if (providers.length === 0) output.note('No model provider has been asked yet: ai-processing asks at its start.');
@@ -24,6 +38,16 @@ export async function models(connection: Connection, output: Output): Promise<vo
     if (names !== null) output.note(`${names.length === 0 ? 'No models are' : countOf(names.length)} listed by ${address} at ${listedAt}.`);
     if (errorMessage !== null) output.note(`${address} cannot be asked: ${errorMessage}`);
   }
+  const ofTenant = (await ask<{ models: TenantModel[] }>(connection, tenantModels)).models.filter(({ provider }) => provider !== null);
+  for (const model of ofTenant) output.result(model, lineOf(model));
+  const reasons = new Map(ofTenant.flatMap(({ provider, reason }) => (reason === null ? [] : [[provider, reason]])));
+  for (const [provider, reason] of reasons) output.note(`ModelProvider ${provider} cannot be asked: ${reason}`);
+}
+
+function lineOf({ provider, name, routes, inputPrice, outputPrice, currency, state }: TenantModel): string {
+  const price = inputPrice === null ? [] : [`${inputPrice} and ${outputPrice} ${currency} for a million tokens in and out`];
+  const facts = [state.toLowerCase().replaceAll('_', ' '), ...price, ...(routes.length === 0 ? [] : [`in ${routes.join(', ')}`])];
+  return `${provider}: ${name} (${facts.join('; ')})`;
 }
 
 function countOf(names: number): string {

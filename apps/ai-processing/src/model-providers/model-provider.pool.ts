@@ -59,6 +59,17 @@ export class ModelProviderPool implements ModelDirectory, OnApplicationBootstrap
     };
   }
 
+  /** The endpoint of a tenant's provider; undefined if there is no such document. @throws DocumentSecretsUnreadable */
+  endpointAt(tenant: string, name: string): ModelEndpoint | undefined {
+    const stored = this.configuration.modelProvider(tenant, name);
+    return stored && this.endpointOf(stored);
+  }
+
+  /** The models of tenants' providers of which this process makes no calls, or only a few. */
+  outages(): ReturnType<ModelEndpoint['outages']> {
+    return [...this.opened.values()].flatMap(({ endpoint }) => endpoint.outages());
+  }
+
   private candidateAt(tenant: string, name: string, model: string): ModelCandidate {
     const stored = this.configuration.modelProvider(tenant, name);
     if (stored === undefined) throw new NotFound('modelProvider', name);

@@ -12,6 +12,7 @@ import { nextFires } from '#libs/schedules';
 import { wallTimeMs } from '#libs/time';
 import { AuditTable } from '../audit/audit.table.js';
 import { ModelProviderTable } from '../model-providers/model-provider.table.js';
+import { ModelTable } from '../model-providers/model.table.js';
 import { InputInvalid } from '../operations/input.errors.js';
 import type { Violation } from '../operations/input.errors.js';
 import { applyDocuments, removeDocument } from './document.operations.js';
@@ -61,6 +62,7 @@ export class DocumentService {
     private readonly secrets: DocumentSecrets,
     private readonly audit: AuditTable,
     private readonly modelProviders: ModelProviderTable,
+    private readonly models: ModelTable,
     private readonly storedSecrets: StoredSecrets,
     http: HttpClient,
   ) {
@@ -224,7 +226,7 @@ export class DocumentService {
     const warnings: DocumentWarning[] = [];
     const documents: Document[] = [];
     const ids = inputs.map(documentIdOf);
-    const modelLists = await this.modelProviders.list(principal.tenant);
+    const modelLists = [...(await this.modelProviders.list(principal.tenant)), ...(await this.models.lists(principal.tenant, inputs))];
     const reading = this.storedSecrets.reading(principal.tenant);
     for (const [at, input] of inputs.entries()) {
       const given = await this.turns.take(principal.tenant, () => accept(principal, input));

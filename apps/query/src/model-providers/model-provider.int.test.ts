@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { uniqueName } from '#libs/testing';
 import { QueryServer } from '../../../../test/query/query-server.js';
 
@@ -35,6 +35,119 @@ describe('model providers', () => {
     expect(await list(reader)).toMatchObject([{ address: other }]);
     await server.rows.modelProvider({ address: openAi, models: ['new'], usedAt: minutesAgo(1) });
     expect(await list(reader)).toMatchObject([{ address: openAi }]);
+  });
+});
+
+describe('models', () => {
+  let tenant: string;
+  beforeEach(() => {
+    tenant = uniqueName('tenant');
+  });
+  const head = { apiVersion: 'millrace/v1' };
+  const mistral = {
+    service: 'mistral',
+    apiKey: { value: 'sk-of-the-tenant' },
+    currency: 'EUR',
+    limits: { requestsPerMinute: 60 },
+    models: { small: { price: { input: 0.1, output: 0.3 }, limits: { tokensPerMinute: 1_000 } } },
+  };
+  const apply = async (
+    ...documents: [kind: string, name: string, spec: object][]
+  ): Promise<{ warnings: { path: string[]; message: string }[] }> => {
+    const all = [
+      { ...head, kind: 'Tenant', metadata: { name: tenant }, spec: { displayName: 'Acme' } },
+      ...documents.map(([kind, name, spec]) => ({ ...head, kind, metadata: { tenant, name }, spec })),
+    ];
+    const mutation = `mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) {
+      ... on ApplyDocumentsSuccess { warnings { path message } } ... on ValidationError { violations { path message } } } }`;
+    return (await server.data<{ applyDocuments: never }>({ operatorIn: tenant }, mutation, { documents: all })).applyDocuments;
+  };
+  const read = async (filter = ''): Promise<Record<string, unknown>[]> => {
+    const fields = 'provider name routes isListed inputPrice outputPrice currency requestsPerMinute tokensPerMinute state reason checkedAt';
+    const reader = await server.key(tenant, 'read');
+    return (await server.data<{ models: Record<string, unknown>[] }>(reader, `{ models${filter} { ${fields} } }`)).models;
+  };
+  const flow = (model: string): [string, string, object] => [
+    'Flow',
+    'triage',
+    { on: {}, steps: [{ id: 'assess', infer: { provider: 'mistral', model, instructions: 'i', output: { type: 'object' } } }] },
+  ];
+
+  test('are those that providers list and those that documents name, with what is known of each', async () => {
+    await server.rows.modelProvider({ address: openAi, models: ['gpt-4o'] });
+    const candidates = [{ provider: 'mistral', model: 'small' }, { model: 'local/rules-1' }];
+    await apply(['ModelProvider', 'mistral', mistral], ['ModelRoute', 'triage', { candidates }]);
+    await server.rows.tenantModelProvider({ tenant, name: 'mistral', models: ['large'] });
+    const unsaid = {
+      routes: [],
+      isListed: true,
+      inputPrice: null,
+      outputPrice: null,
+      currency: null,
+      requestsPerMinute: null,
+      tokensPerMinute: null,
+    };
+    const usable = { ...unsaid, state: 'USABLE', reason: null, checkedAt: expect.any(String) as string };
+    expect(await read()).toEqual([
+      { ...usable, provider: null, name: 'gpt-4o' },
+      { ...usable, provider: null, name: 'local/rules-1', routes: ['triage'], isListed: false },
+      { ...usable, provider: 'mistral', name: 'large', requestsPerMinute: 60 },
+      {
+        ...usable,
+        provider: 'mistral',
+        name: 'small',
+        routes: ['triage'],
+        isListed: false,
+        inputPrice: 0.1,
+        outputPrice: 0.3,
+        currency: 'EUR',
+        tokensPerMinute: 1_000,
+      },
+    ]);
+    expect((await read('(provider: "mistral")')).map(({ name }) => name)).toEqual(['large', 'small']);
+    expect((await read('(route: "triage")')).map(({ name }) => name)).toEqual(['local/rules-1', 'small']);
+  });
+
+  test.each([
+    ['USABLE', 'is asked', {}],
+    ['KEY_REFUSED', 'refuses the key', { errorCode: 'model.credential', errorMessage: 'wrong' }],
+    ['MISCONFIGURED', 'is no model API', { errorCode: 'model.misconfigured', errorMessage: 'wrong' }],
+    ['OUTAGE', 'is away', { errorCode: 'model.unavailable', errorMessage: 'wrong' }],
+    ['UNKNOWN', 'was asked as another version only', { version: 7 }],
+  ])('are %s if their provider %s', async (state, _, row) => {
+    await apply(['ModelProvider', 'mistral', mistral]);
+    await server.rows.tenantModelProvider({ tenant, name: 'mistral', models: null, ...row });
+    expect(await read('(provider: "mistral")')).toMatchObject([{ name: 'small', state, reason: 'errorMessage' in row ? 'wrong' : null }]);
+  });
+
+  test('are out while a process says so, each for its tenant', async () => {
+    await apply(['ModelProvider', 'mistral', mistral]);
+    await server.rows.tenantModelProvider({ tenant, name: 'mistral', models: ['large', 'old', 'small'] });
+    await server.rows.modelOutage({ tenant, provider: 'mistral', model: 'large', seenAt: new Date() });
+    await server.rows.modelOutage({ tenant, provider: 'mistral', model: 'old', seenAt: minutesAgo(3) });
+    await server.rows.modelOutage({ tenant: uniqueName('other'), provider: 'mistral', model: 'small', seenAt: new Date() });
+    expect((await read('(provider: "mistral")')).map(({ name, state }) => `${String(name)} ${String(state)}`)).toEqual([
+      'large OUTAGE',
+      'old USABLE',
+      'small USABLE',
+    ]);
+  });
+
+  test('show no credential', async () => {
+    await apply(['ModelProvider', 'mistral', mistral]);
+    expect(JSON.stringify(await read())).not.toContain('sk-of-the-tenant');
+  });
+
+  test('of the provider of a tenant that it does not list are a doubt at apply, unless its document names them', async () => {
+    await apply(['ModelProvider', 'mistral', mistral]);
+    expect((await apply(flow('largge'))).warnings, 'it was not asked yet').toEqual([]);
+    await server.rows.tenantModelProvider({ tenant, name: 'mistral', models: ['large'], listedAt: new Date(0) });
+    const message =
+      'is listed by no model provider, so runs would fail at this step with model.refused: largge; did you mean large? (asked: the ModelProvider mistral at 1970-01-01T00:00:00.000Z; `millrace models` prints all names)';
+    expect((await apply(['ModelProvider', 'mistral', mistral], flow('largge'))).warnings).toMatchObject([{ message }]);
+    for (const model of ['large', 'small']) expect((await apply(flow(model))).warnings).toEqual([]);
+    const moved = { ...mistral, service: 'openai' };
+    expect((await apply(['ModelProvider', 'mistral', moved], flow('largge'))).warnings, 'it moves elsewhere').toEqual([]);
   });
 });
 

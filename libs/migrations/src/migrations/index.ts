@@ -28,6 +28,7 @@ import { Requests1795219200027 } from './0028-requests.js';
 import { ModelSpend1795219200028 } from './0029-model-spend.js';
 import { Promotions1795219200031 } from './0032-promotions.js';
 import { EventSchemaProblems1795219200032 } from './0033-event-schema-problems.js';
+import { TenantModels1795219200034 } from './0035-tenant-models.js';
 import { RunDelays1795219200036 } from './0037-run-delays.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
@@ -62,6 +63,7 @@ export const migrations = [
   ModelSpend1795219200028,
   Promotions1795219200031,
   EventSchemaProblems1795219200032,
+  TenantModels1795219200034,
   RunDelays1795219200036,
 ];
 
