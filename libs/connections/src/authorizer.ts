@@ -47,6 +47,8 @@ export interface Authorizer {
    * @returns true if there is a newer credential now, so that the request can be authorised and sent once more; false if that does not help
    */
   refused(request: Pick<AuthorizedRequest, 'version'>, signal: AbortSignal): Promise<boolean>;
+  /** The peer took the credential: what was asked of it has been done. */
+  accepted(): void;
   /**
    * The credential for a system that does not speak HTTP. Refreshes a token first if it is due.
    * @throws as {@link authorize}

@@ -3,15 +3,15 @@ import { clearText } from '#libs/contracts';
 import type { AuthOf, ConnectionAuth, ConnectionDocument } from '#libs/contracts';
 import { HttpClient } from '#libs/http';
 import type { ClientCertificate } from '#libs/http';
-import { LruMap } from '#libs/lru';
-import type { Database, DocumentSecrets, Session, Stored, Subscription } from '#libs/persistence';
-import { TenantDatabase } from '#libs/persistence';
+import type { Database, DocumentSecrets, Stored, Subscription } from '#libs/persistence';
 import { wallTimeMs } from '#libs/time';
 import { logger } from '#libs/tracing';
 import type { Authorizer } from './authorizer.js';
+import { ConnectionNotes } from './connection-notes.js';
 import { ConnectionUnavailable } from './connection.errors.js';
 import type { FixedAuthKind } from './credential.js';
 import { FixedAuthorizer } from './fixed.authorizer.js';
+import { inTenant } from './in-tenant.js';
 import { Consents } from './oauth/consents.js';
 import type { ConsentAnswer, ConsentRequest, GivenConsent } from './oauth/consents.js';
 import { OAuthAuthorizer } from './oauth/oauth.authorizer.js';
@@ -40,9 +40,6 @@ type StoredConnection = Stored<ConnectionDocument>;
 
 /** Requests for a token hold a connection to Postgres, so they have a pool of their own. */
 const tokenPool = 6;
-/** A use of a connection is noted at most so often by one process, in ms. */
-const useNotedEveryMs = 60_000;
-const remembered = 10_000;
 /** A refresh token that was not used for so long is renewed: some systems let one end after 30 days without use. */
 const idleForMs = 86_400_000;
 
@@ -57,15 +54,14 @@ export class Connections {
   private readonly keeper: TokenKeeper;
   private readonly consents: Consents;
   private readonly authorizers = new WeakMap<ConnectionDocument, Authorizer>();
-  /** When a use was noted last, by the monotonic clock. */
-  private readonly noted = new LruMap<string, number>(remembered);
+  private readonly notes: ConnectionNotes;
   private readonly listeners = new Set<(changed: ConnectionName | undefined) => void>();
-  private readonly notes = new Set<Promise<void>>();
   private subscription: Subscription | undefined;
 
   constructor(private readonly options: ConnectionsOptions) {
     const { allowPrivateAddresses, allowedUrls = [], secretBox, database } = options;
     this.http = new HttpClient({ allowPrivateAddresses, allowedUrls });
+    this.notes = new ConnectionNotes(database);
     this.pool = database.separatePool(tokenPool);
     this.transactions = { inTenant: (tenant, work) => inTenant(this.pool, tenant, work) };
     this.client = new TokenClient(this.http);
@@ -89,7 +85,7 @@ export class Connections {
   async close(): Promise<void> {
     await this.subscription?.close();
     await this.keeper.idle();
-    await Promise.all(this.notes);
+    await this.notes.close();
     await this.http.close();
     await this.pool.close();
   }
@@ -180,7 +176,7 @@ export class Connections {
 
   /** Notes that the system took the credential, so that an earlier refusal counts no longer. */
   async noteAccepted(connection: StoredConnection): Promise<void> {
-    await this.note(connection, (session) => connectionStateTable.noteAccepted(session, connection));
+    await this.notes.accepted(connection);
   }
 
   /** Renews the tokens of connections that were idle for a day, so that the grant does not end by itself. */
@@ -198,13 +194,12 @@ export class Connections {
 
   private made(connection: StoredConnection): Authorizer {
     const { tenant, name, version, document } = connection;
-    const noteUse = (): void => this.noteUse({ tenant, name });
-    const noteRefusal = (): Promise<void> => this.noteRefusal({ tenant, name });
+    const notes = this.notes.of({ tenant, name });
     const oauth = this.oauthIn(connection);
-    if (oauth !== undefined) return new OAuthAuthorizer(this.keeper, oauth, noteUse, noteRefusal);
+    if (oauth !== undefined) return new OAuthAuthorizer(this.keeper, oauth, notes);
     const { credential, tls } = partsOf(this.options.secrets.openedConnection(document).spec.auth);
     const auth = credential as AuthOf<FixedAuthKind>;
-    return new FixedAuthorizer({ auth, tls, version, clock: this.options.clock ?? wallTimeMs, noteUse, noteRefusal });
+    return new FixedAuthorizer({ auth, tls, version, clock: this.options.clock ?? wallTimeMs, notes });
   }
 
   private oauthIn(connection: StoredConnection): OAuthConnection | undefined {
@@ -231,33 +226,6 @@ export class Connections {
     else this.keeper.forget(one);
     for (const listener of this.listeners) listener(one);
   }
-
-  private noteUse(connection: ConnectionName): void {
-    const key = `${connection.tenant}/${connection.name}`;
-    const last = this.noted.get(key);
-    if (last !== undefined && performance.now() - last < useNotedEveryMs) return;
-    this.noted.set(key, performance.now());
-    const noted = this.note(connection, (session) => connectionStateTable.noteUse(session, connection)).finally(() =>
-      this.notes.delete(noted),
-    );
-    this.notes.add(noted);
-  }
-
-  private noteRefusal(connection: ConnectionName): Promise<void> {
-    const failed = { code: 'connection.refused', message: 'the system refused the credential' };
-    return this.note(connection, (session) => connectionStateTable.noteRefusal(session, connection, failed));
-  }
-
-  /** A note that cannot be stored is lost: nothing but what people see depends on it. */
-  private async note({ tenant, name }: ConnectionName, write: (session: Session) => Promise<void>): Promise<void> {
-    await inTenant(this.options.database, tenant, write).catch((error: unknown) =>
-      log.warn({ err: error, tenant, connection: name }, 'a note about a connection is lost'),
-    );
-  }
-}
-
-function inTenant<T>(database: Database, tenant: string, work: (session: Session) => Promise<T>): Promise<T> {
-  return database instanceof TenantDatabase ? database.asTenant(tenant, work) : database.transaction(work);
 }
 
 /** The client certificate of the credential, and what requests carry beside it. */

@@ -3,6 +3,7 @@ import type { AuthOf } from '#libs/contracts';
 import type { ClientCertificate } from '#libs/http';
 import { fixedCredentials } from './auths.generated.js';
 import type { AuthorizedRequest, Authorizer, Login, OutboundRequest } from './authorizer.js';
+import type { CredentialNotes } from './connection-notes.js';
 import type { Credential, FixedAuthKind } from './credential.js';
 
 /** A kind whose credential stands in the document, without the code that puts it on a request, does not compile here. */
@@ -14,8 +15,7 @@ export interface FixedAuthorizerOptions {
   /** The version of the document. */
   readonly version: number;
   readonly clock: () => number;
-  readonly noteUse: () => void;
-  readonly noteRefusal: () => Promise<void>;
+  readonly notes: CredentialNotes;
 }
 
 /** Puts a credential on requests that stays the same until another version of the document is applied. */
@@ -23,24 +23,28 @@ export class FixedAuthorizer implements Authorizer {
   constructor(private readonly options: FixedAuthorizerOptions) {}
 
   async authorize(request: OutboundRequest): Promise<AuthorizedRequest> {
-    const { auth, tls, version, clock, noteUse } = this.options;
+    const { auth, tls, version, clock, notes } = this.options;
     const apply = credentials[auth.kind] as Credential<FixedAuthKind>;
     const { secrets, ...credentialed } = apply(request, auth, new Date(clock()));
-    noteUse();
+    notes.used();
     return withCertificate({ ...credentialed, secrets, version }, tls);
   }
 
   async login(): Promise<Login> {
-    const { auth, tls, version, noteUse } = this.options;
+    const { auth, tls, version, notes } = this.options;
     const login = loginOf(auth);
-    noteUse();
+    notes.used();
     const secrets = [login.password, login.token, tls?.key].filter((secret) => secret !== undefined);
     return { ...login, secrets, version, ...(tls === undefined ? {} : { tls }) };
   }
 
   async refused(): Promise<boolean> {
-    await this.options.noteRefusal();
+    await this.options.notes.refused();
     return false;
+  }
+
+  accepted(): void {
+    this.options.notes.accepted();
   }
 
   async account(): Promise<Readonly<Record<string, string>>> {

@@ -204,6 +204,19 @@ describe('a connection with consent', () => {
     expect(await condition()).toMatchObject({ state: 'degraded', lastFailureCode: 'connection.refused' });
   });
 
+  test.each([
+    ['the process that saw the refusal', 0],
+    ['another one', 1],
+  ])('is connected again when its credential is taken, by %s', async (_, at) => {
+    const processes = [await newProcess(), await newProcess()];
+    const connection = await connected(processes[0]!);
+    const [one] = processes.map((each) => each.of(connection));
+    one!.accepted();
+    expect(await one!.refused(await one!.authorize(get, signal), signal)).toBe(false);
+    processes[at]!.of(connection).accepted();
+    await waitFor(async () => (await condition())?.state === 'connected', { what: 'the connection to be connected again' });
+  });
+
   test('needs consent again once its grant is gone, asks no more, and goes on after consent in every process', async () => {
     const [one, other] = [await newProcess(), await newProcess()];
     const connection = await connected(one);

@@ -103,6 +103,7 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
       const { receipt } = await run(operation, input);
       expect(receipt.summary).toMatch(/^status 2\d\d/);
       expect(effects(standIn)).toBe(1);
+      expect(harness.authorizer.acceptances).toBe(1);
     });
 
     test.each(writes)('$operation after an answer that was lost keeps its promise', async ({ operation, input, effects, prepare }) => {
@@ -144,7 +145,7 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
         expect(failed.receipt?.summary).toMatch(/\S/);
         if (response.headers?.['retry-after'] !== undefined) expect(failed.retryAfterMs).toBe(waitMs ?? pauseMs);
         expect(first.effects(standIn)).toBe(0);
-        expect(harness.authorizer.refusals).toBe(as === 'credential' ? 1 : 0);
+        expect(harness.authorizer).toMatchObject({ refusals: as === 'credential' ? 1 : 0, acceptances: 0 });
       },
     );
 
@@ -287,6 +288,7 @@ export function connectorConformance<S extends VendorStandIn>(parts: ConnectorSu
 
 class CountingAuthorizer implements Authorizer {
   refusals = 0;
+  acceptances = 0;
   hasNewer = false;
 
   constructor(private readonly facts: Readonly<Record<string, string>>) {}
@@ -306,6 +308,10 @@ class CountingAuthorizer implements Authorizer {
       secrets: [credential],
       version: 1,
     };
+  }
+
+  accepted(): void {
+    this.acceptances += 1;
   }
 
   async refused(): Promise<boolean> {

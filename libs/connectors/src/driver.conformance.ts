@@ -98,6 +98,7 @@ export function driverConformance<P extends DrivenPeer>(parts: DriverSuite<P>): 
       const { receipt } = await run(operation, input);
       expect(receipt.summary).toMatch(/\S/);
       expect(await effects(peer)).toBe(1);
+      expect(harness.authorizer.acceptances).toBe(1);
     });
 
     test.each(writes)('$operation after an answer that was lost keeps its promise', async ({ operation, input, effects }) => {
@@ -116,7 +117,7 @@ export function driverConformance<P extends DrivenPeer>(parts: DriverSuite<P>): 
         const failed = await failureOf(run(call.operation, call.input, timeoutMs));
         expect(failed).toMatchObject({ code, isUncertain });
         expect(await first.effects(peer)).toBe(effects);
-        expect(harness.authorizer.refusals).toBe(code === 'operation.unauthorized' ? 1 : 0);
+        expect(harness.authorizer).toMatchObject({ refusals: code === 'operation.unauthorized' ? 1 : 0, acceptances: 0 });
       },
     );
 
@@ -231,6 +232,7 @@ export function driverConformance<P extends DrivenPeer>(parts: DriverSuite<P>): 
 
 class DrivenAuthorizer implements Authorizer {
   refusals = 0;
+  acceptances = 0;
   hasNewer = false;
   /** True until a newer one is asked for. */
   isStale = false;
@@ -249,6 +251,10 @@ class DrivenAuthorizer implements Authorizer {
     const login = { ...this.credential, ...(this.isStale ? stale : {}) };
     const secrets = [login.password, login.token].filter((secret) => secret !== undefined);
     return { ...login, secrets, version: this.version };
+  }
+
+  accepted(): void {
+    this.acceptances += 1;
   }
 
   async refused(): Promise<boolean> {

@@ -39,6 +39,7 @@ export const hostileTexts = [
 export const withoutCredential: Authorizer = {
   authorize: async (request) => ({ ...request, secrets: [], version: 1 }),
   login: async () => ({ secrets: [], version: 1 }),
+  accepted: () => undefined,
   refused: async () => false,
   account: async () => ({}),
 };

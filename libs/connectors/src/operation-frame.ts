@@ -63,7 +63,9 @@ export class OperationFrame {
     try {
       await this.schemas.requireInput(call.input);
       const scope = scopeWith(this.readsAccount ? await authorizer.account(untilDeadline) : {});
-      return await work({ call, scope, endsAtMs, untilDeadline });
+      const done = await work({ call, scope, endsAtMs, untilDeadline });
+      authorizer.accepted();
+      return done;
     } catch (error) {
       call.signal.throwIfAborted();
       if (deadline.aborted && error === deadline.reason) throw timedOut(`${connection.name} did not answer within ${timeoutMs} ms`, false);

@@ -9,7 +9,8 @@ export const connectionState = enumeration(
   valuesOf(connectionStates, {
     unauthorised: 'It never had a token. One with consent sends nothing before `authorizeConnection`.',
     connected: 'It works, as far as is known.',
-    degraded: 'Its token could not be renewed for a passing reason, or its credential was refused a moment ago.',
+    degraded:
+      'Its token could not be renewed for a passing reason, or its credential was refused in the last ten minutes and nothing worked since.',
     needsReauth: 'Nothing is sent before a person gives consent again, or applies a new version of the document.',
     disabled: 'A person disconnected it: nothing is sent before `authorizeConnection`.',
   }),

@@ -1,4 +1,5 @@
 import type { AuthorizedRequest, Authorizer, Login, OutboundRequest } from '../authorizer.js';
+import type { CredentialNotes } from '../connection-notes.js';
 import { withHeader } from '../credential.js';
 import { withCertificate } from '../fixed.authorizer.js';
 import type { OAuthConnection, TokenKeeper } from './token.keeper.js';
@@ -8,13 +9,12 @@ export class OAuthAuthorizer implements Authorizer {
   constructor(
     private readonly keeper: TokenKeeper,
     private readonly connection: OAuthConnection,
-    private readonly noteUse: () => void,
-    private readonly noteRefusal: () => Promise<void>,
+    private readonly notes: CredentialNotes,
   ) {}
 
   async authorize(request: OutboundRequest, signal: AbortSignal): Promise<AuthorizedRequest> {
     const { accessToken, version } = await this.keeper.token(this.connection, signal);
-    this.noteUse();
+    this.notes.used();
     const { tokenHeader } = this.connection.auth;
     const authorized =
       tokenHeader === undefined
@@ -26,15 +26,19 @@ export class OAuthAuthorizer implements Authorizer {
 
   async login(signal: AbortSignal): Promise<Login> {
     const { accessToken: token, version } = await this.keeper.token(this.connection, signal);
-    this.noteUse();
+    this.notes.used();
     const { tls } = this.connection;
     return { token, secrets: tls === undefined ? [token] : [token, tls.key], version, ...(tls === undefined ? {} : { tls }) };
   }
 
   async refused({ version }: Pick<AuthorizedRequest, 'version'>, signal: AbortSignal): Promise<boolean> {
     const isNewer = await this.keeper.refused(this.connection, version, signal);
-    if (!isNewer) await this.noteRefusal();
+    if (!isNewer) await this.notes.refused();
     return isNewer;
+  }
+
+  accepted(): void {
+    this.notes.accepted();
   }
 
   async account(signal: AbortSignal): Promise<Readonly<Record<string, string>>> {

@@ -6,7 +6,7 @@ export const connectionStates = ['unauthorised', 'connected', 'degraded', 'needs
 /**
  * - `unauthorised`: it never had a token
  * - `connected`: it works, as far as it is known
- * - `degraded`: its token could not be renewed for a passing reason, or its credential was refused a moment ago
+ * - `degraded`: its token could not be renewed for a passing reason, or its credential was refused a moment ago and nothing worked since
  * - `needsReauth`: nothing is sent before a person gives consent again or applies a new credential
  * - `disabled`: a person disconnected it
  */

@@ -390,6 +390,7 @@ function nothing(): void {}
 function callOf(input: Json, { settings, login = credential, effectKey = 'key-1', timeoutMs = 10_000 }: CallParts) {
   const authorizer = {
     login: () => Promise.resolve({ ...login, secrets: [password], version: 1 }),
+    accepted: () => undefined,
     refused: () => Promise.resolve(false),
     account: () => Promise.resolve({}),
     authorize: () => Promise.reject(new Error('no HTTP')),

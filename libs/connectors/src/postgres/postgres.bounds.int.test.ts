@@ -27,6 +27,7 @@ let harness: ConnectorHarness<typeof withoutCredential & { login: () => Promise<
 
 const withoutCredential = {
   authorize: () => Promise.reject(new Error('a driver sends no requests of HTTP')),
+  accepted: () => undefined,
   refused: async () => false,
   account: async () => ({}),
 };

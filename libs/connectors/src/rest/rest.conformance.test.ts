@@ -87,6 +87,7 @@ test.each([
   const authorizer = {
     authorize: () => Promise.reject(new Error('nothing may be sent')),
     login: () => Promise.reject(new Error('nothing may be sent')),
+    accepted: () => undefined,
     refused: () => Promise.resolve(false),
     account: () => Promise.resolve({}),
   };
@@ -105,6 +106,7 @@ test('a read takes the parts of a request, as a request that changes something d
   const http = new HttpClient({ allowPrivateAddresses: true });
   const authorizer = {
     authorize: async (request: OutboundRequest) => ({ ...request, secrets: [], version: 1 }),
+    accepted: () => undefined,
     refused: async () => false,
     account: async () => ({}),
     login: () => Promise.reject(new Error('HTTP needs none')),

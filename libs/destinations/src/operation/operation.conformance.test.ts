@@ -72,6 +72,7 @@ const authorizer: Authorizer = {
     version: 1,
   }),
   login: () => Promise.reject(new Error('requests of HTTP do not log in')),
+  accepted: () => undefined,
   refused: async () => false,
   account: async () => ({}),
 };
