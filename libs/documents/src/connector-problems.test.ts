@@ -109,6 +109,21 @@ describe('a step of a flow', () => {
     const nested = flow({ branch: { cases: [{ when: 'true', steps: [{ id: 'inner', ...step }] }] } });
     expect(await told(nested)).toEqual([`spec.steps.0.branch.cases.0.steps.0.${problem}`]);
   });
+
+  test.each([
+    ['{ "method": event.data.method, "path": "/x", "body": event.data }', []],
+    ['$merge([event.data, { "pth": 1 }])', []],
+    [
+      '{ "method": "GET", "pth": event.data.path }',
+      [
+        expect.stringMatching(/^spec\.steps\.0\.enrich\.input: has pth, which read does not take; did you mean path\? \(it takes .*path/),
+        'spec.steps.0.enrich.input: has no path, which read needs',
+      ],
+    ],
+  ])('has the fields that its operation takes, as far as its text tells: %s', async (input, problems) => {
+    const given = { connection: 'api', operation: 'read', input };
+    expect(await told(flow({ enrich: given }))).toEqual(problems);
+  });
 });
 
 test('a connection has a credential that its connector takes', async () => {

@@ -22,6 +22,7 @@ import type {
 import { allSteps, stepsOfFlow, tenantOf, unorderedUpsert } from '#libs/contracts';
 import { SchemaInvalid, compileSchema, didYouMean, requireCompilable } from '#libs/schemas';
 import type { DocumentProblem } from './document-problem.js';
+import { inputProblems } from './operation-inputs.js';
 import { placedSteps } from './placed-steps.js';
 
 /** The addresses that this installation allows beside those that connectors name. */
@@ -222,7 +223,8 @@ function problemsOfDestination({ spec }: DestinationDocument, find: DocumentLook
   const undeclared = declarationProblems(spec, idempotency, ['spec']);
   if (undeclared.length > 0) return undeclared;
   const unordered = idempotency?.class === 'declared' ? undefined : unorderedUpsert(spec, idempotency);
-  return unordered === undefined ? [] : [{ path: ['spec', 'order'], message: unordered }];
+  if (unordered !== undefined) return [{ path: ['spec', 'order'], message: unordered }];
+  return inputProblems(spec.input, { operation: spec.operation, schema: found.operation.input, path: ['spec', 'input'] });
 }
 
 /** An operation without pages is read as a list of one page; whether its output is one is seen when it is read. */
@@ -236,17 +238,22 @@ function problemsOfPull({ spec }: PullDocument, find: DocumentLookup): DocumentP
     const message = `is missing: ${spec.operation} has no pages, and its output is no list; say where the items stand in it, such as output.rows`;
     return [{ path: ['spec', 'items'], message }];
   }
-  return [];
+  return inputProblems(spec.input ?? '{}', { operation: spec.operation, schema: found.operation.input, path: ['spec', 'input'] });
 }
 
 function problemsOfStep({ enrich, call }: FlowStep, path: readonly string[], find: DocumentLookup): DocumentProblem[] {
   if (enrich !== undefined) {
     const found = operationOf(enrich, 'read', [...path, 'enrich'], find);
-    return 'operation' in found ? [] : found.problems;
+    if (!('operation' in found)) return found.problems;
+    return inputProblems(enrich.input, { operation: enrich.operation, schema: found.operation.input, path: [...path, 'enrich', 'input'] });
   }
   if (call === undefined || 'flow' in call) return [];
   const found = operationOf(call, 'write', [...path, 'call'], find);
-  return 'operation' in found ? declarationProblems(call, found.operation.idempotency, [...path, 'call']) : found.problems;
+  if (!('operation' in found)) return found.problems;
+  return [
+    ...declarationProblems(call, found.operation.idempotency, [...path, 'call']),
+    ...inputProblems(call.input, { operation: call.operation, schema: found.operation.input, path: [...path, 'call', 'input'] }),
+  ];
 }
 
 /** The operation that a destination or a step names; or what is wrong with that. */

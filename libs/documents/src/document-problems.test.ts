@@ -281,6 +281,18 @@ describe('the checks of an infer step', () => {
   });
 });
 
+test('a default of a review that nobody could choose is refused where it is written out', async () => {
+  const schema = { type: 'object', properties: { amount: { type: 'number', minimum: 0 } } };
+  const asking = (more: object): object => flow([{ id: 'a', review: { proposal: 'event.data', expiresAfter: 'P1D', ...more } }]);
+  const problem = 'spec.steps.0.review.default: does not fit the schema of the review: /amount must be >= 0';
+  expect(await problemsOf(asking({ schema, default: '{ "amount": -1 }' }))).toEqual([problem]);
+  expect(await problemsOf(asking({ schema, default: '{ "amount": event.data.amount }' }))).toEqual([]);
+  expect(await problemsOf(asking({ schema }))).toEqual([]);
+  const infer = { id: 'm', infer: { model: 'm', instructions: 'i', output: schema } };
+  const asked = { id: 'a', review: { proposal: 'steps.m', schemaOf: 'm', expiresAfter: 'P1D', default: '{ "amount": -1 }' } };
+  expect(await problemsOf(flow([infer, asked]))).toEqual([problem.replace('steps.0', 'steps.1')]);
+});
+
 test('a misspelt keyword of a JSON Schema is refused; a word of another program is not', async () => {
   const output = { type: 'object', properties: { n: { type: 'number', minumum: 1, nullable: true } }, 'x-order': 1 };
   expect(await problemsOf(flow([{ id: 'a', infer: { model: 'm', instructions: 'i', output } }]))).toEqual([

@@ -5,6 +5,7 @@ import { didYouMean, requireCompilable, unknownKeywords } from '#libs/schemas';
 import { wallTimeMs } from '#libs/time';
 import type { DocumentProblem } from './document-problem.js';
 import { ungroundableFields } from './grounded-fields.js';
+import { unfitDefaults } from './review-defaults.js';
 import { unknownNames } from './unknown-names.js';
 import { unlistedModels } from './unlisted-models.js';
 import { endedCertificates, unusableAssertionKeys, unusableCertificates } from './unusable-certificates.js';
@@ -103,7 +104,13 @@ function distanceOf(errors: readonly z.core.$ZodIssue[]): number {
 export async function uncompilable(document: Document): Promise<DocumentProblem[]> {
   const problems: DocumentProblem[] = [];
   for (const marked of marksOf(document)) problems.push(...(await problemsOfMark(document, marked)));
-  return [...problems, ...ungroundableFields(document), ...unusableSecrets(document), ...unusableTiming(document)];
+  return [
+    ...problems,
+    ...(await unfitDefaults(document)),
+    ...ungroundableFields(document),
+    ...unusableSecrets(document),
+    ...unusableTiming(document),
+  ];
 }
 
 /**

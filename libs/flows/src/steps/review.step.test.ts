@@ -135,6 +135,10 @@ describe('a review', () => {
 
   test.each([
     [{ priority: '"high"' }, 'The review approval has no priority: it yields "high"; it has to be a number from 0 to 9'],
+    [
+      { schema, default: '{ "amount": event.data.amount }' },
+      'The review approval has a default that does not fit its schema: /amount must be <= 100',
+    ],
     [{ proposal: '$pad("", 262144, "x")' }, 'The review approval has a proposal of 262146 characters as JSON; 262144 are the most'],
   ])('that yields nothing usable fails its run: %o', async (more, message) => {
     await expect(run([propose, review(more)], new Journal())).rejects.toThrow(message);

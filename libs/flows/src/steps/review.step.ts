@@ -19,7 +19,7 @@ export const reviewStep: Step<'review'> = {
   compile: (spec, id, { expression, schema: compileSchema, outputSchemaOf }) => {
     const optional = (text: string | undefined): Expression | undefined => (text === undefined ? undefined : expression(text));
     const schema = spec.schemaOf === undefined ? spec.schema : outputSchemaOf(spec.schemaOf);
-    if (schema !== undefined) compileSchema(schema);
+    const fits = schema === undefined ? undefined : compileSchema(schema);
     const proposal = expression(spec.proposal);
     const needed = optional(spec.needed);
     const otherwise = optional(spec.default);
@@ -33,12 +33,18 @@ export const reviewStep: Step<'review'> = {
       const { expiresAfter, escalateAfter } = spec;
       return { expiresAt: after(expiresAfter), escalateAt: escalateAfter === undefined ? null : after(escalateAfter) };
     };
+    const defaultOf = async (scope: StepInput): Promise<Json> => {
+      const value = bounded(id, 'default', await valueOf(otherwise, scope));
+      const problems = otherwise === undefined ? [] : ((await fits?.problemsOf(value)) ?? []);
+      if (problems.length > 0) throw new ReviewUnusable(id, `has a default that does not fit its schema: ${problems.join('; ')}`);
+      return value;
+    };
     const question = async (scope: StepInput, { expiresAt, escalateAt }: Asked): Promise<ReviewRequest> => ({
       expiresAt: new Date(expiresAt),
       escalateAt: escalateAt === null ? null : new Date(escalateAt),
       priority: await priorityOf(id, priority, scope),
       proposal: bounded(id, 'proposal', await valueOf(proposal, scope)),
-      default: bounded(id, 'default', await valueOf(otherwise, scope)),
+      default: await defaultOf(scope),
       schema: schema ?? null,
       reason: wordsOf(await valueOf(reason, scope)),
       context: cut(await valueOf(shown, scope)),

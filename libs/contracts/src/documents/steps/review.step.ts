@@ -21,7 +21,11 @@ export const reviewStep = z
     schemaOf: name
       .optional()
       .describe('Instead of `schema`: the id of an `infer` step of this flow; the values have to fit the schema of its output.'),
-    default: expression.optional().describe('The value if nobody decides in time, or the proposal is rejected. Default: null.'),
+    default: expression
+      .optional()
+      .describe(
+        'The value if nobody decides in time, or the proposal is rejected; it has to fit the schema. Default: null, whatever the schema says.',
+      ),
     expiresAfter: duration.describe(
       'How long people have, from when the step begins: ms, or a duration of ISO 8601 such as `PT4H` or `P2D`. At most 90 days.',
     ),
