@@ -20,6 +20,19 @@ describe('a stopwatch', () => {
     expect([startedAt.toISOString(), finishedAt.toISOString()]).toEqual(['2026-11-29T12:00:00.000Z', '2026-11-29T12:00:00.250Z']);
   });
 
+  it('says the time of the wall clock at its end, so that what ended first stands first', () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: 100 });
+    let nowMs = 100;
+    const first = new Stopwatch(() => nowMs);
+    nowMs = 110.6; // 110 by a clock of whole milliseconds, 111 if the duration is rounded
+    vi.setSystemTime(110);
+    const { finishedAt } = first.stop();
+    const second = new Stopwatch(() => nowMs);
+    nowMs = 110.7;
+    expect(finishedAt.getTime()).toBe(110);
+    expect(second.stop().finishedAt.getTime()).toBe(110);
+  });
+
   it('takes the monotonic clock by itself', () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     const watch = new Stopwatch();

@@ -20,12 +20,20 @@ export function latencyMs(fromMs: number, toMs: number): number {
   return Math.max(0, toMs - fromMs);
 }
 
-/** When something began and ended, and how long it took. The end is the begin and the duration, so it is never before the begin. */
+/**
+ * When something began and ended, and how long it took. The end is what the wall clock said then, so ends stand in the order in which they came; where the
+ * clock was set meanwhile, it is the begin and the duration. It is never before the begin.
+ */
 export interface StopwatchResult {
   readonly startedAt: Date;
   readonly finishedAt: Date;
   readonly durationMs: number;
 }
+
+/** Both readings of the wall clock are whole milliseconds. */
+const roundingMs = 2;
+/** An NTP daemon corrects a clock by at most 500 ms per 1 000 s while it runs. */
+const slewing = 0.0005;
 
 /** Starts when it is made. The wall clock says when that was, the monotonic clock how long it took. */
 export class Stopwatch {
@@ -39,6 +47,11 @@ export class Stopwatch {
 
   stop(): StopwatchResult {
     const durationMs = this.nowMs() - this.startedMs;
-    return { startedAt: this.startedAt, finishedAt: new Date(this.startedAt.getTime() + Math.round(durationMs)), durationMs };
+    const beganMs = this.startedAt.getTime();
+    const endedMs = wallTimeMs();
+    const expectedMs = beganMs + durationMs;
+    const slackMs = roundingMs + durationMs * slewing;
+    const wasSet = endedMs < expectedMs - slackMs || endedMs > expectedMs + slackMs;
+    return { startedAt: this.startedAt, finishedAt: new Date(wasSet ? Math.round(expectedMs) : Math.max(beganMs, endedMs)), durationMs };
   }
 }
