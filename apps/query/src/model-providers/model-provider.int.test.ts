@@ -139,14 +139,15 @@ describe('models', () => {
   });
 
   test('of the provider of a tenant that it does not list are a doubt at apply, unless its document names them', async () => {
-    await apply(['ModelProvider', 'mistral', mistral]);
+    const named = { ...mistral, models: { ...mistral.models, large: {} } };
+    await apply(['ModelProvider', 'mistral', named]);
     expect((await apply(flow('largge'))).warnings, 'it was not asked yet').toEqual([]);
     await server.rows.tenantModelProvider({ tenant, name: 'mistral', models: ['large'], listedAt: new Date(0) });
     const message =
       'is listed by no model provider, so runs would fail at this step with model.refused: largge; did you mean large? (asked: the ModelProvider mistral at 1970-01-01T00:00:00.000Z; `millrace models` prints all names)';
-    expect((await apply(['ModelProvider', 'mistral', mistral], flow('largge'))).warnings).toMatchObject([{ message }]);
+    expect((await apply(['ModelProvider', 'mistral', named], flow('largge'))).warnings).toMatchObject([{ message }]);
     for (const model of ['large', 'small']) expect((await apply(flow(model))).warnings).toEqual([]);
-    const moved = { ...mistral, service: 'openai' };
+    const moved = { ...named, service: 'openai' };
     expect((await apply(['ModelProvider', 'mistral', moved], flow('largge'))).warnings, 'it moves elsewhere').toEqual([]);
   });
 });

@@ -70,7 +70,7 @@ export class ModelTable {
         const { models, listedAt } = asked.find((row) => row.name === name && row.version === version) ?? {};
         const { spec } = document as ModelProviderDocument;
         if (models === undefined || models === null || changes.some((change) => moves(change, tenant, name, spec))) return [];
-        const all = models.length === 0 ? [] : [...models, ...Object.keys(spec.models)];
+        const all = models.length === 0 ? [] : [...new Set([...models, ...Object.keys(spec.models)])];
         return [{ provider: name, address: `the ModelProvider ${name}`, models: all, listedAt: listedAt ?? null }];
       });
     });
