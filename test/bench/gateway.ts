@@ -8,6 +8,7 @@ import { compileSchema } from '#libs/schemas';
 import { cpuMs } from '../forms/process-cpu.js';
 import { infer } from './documents.js';
 import { median, percentile } from './numbers.js';
+import { startLiteLlm } from './litellm.js';
 import { startPortkey } from './portkey.js';
 import { perSecond } from './report.js';
 import type { BenchRow } from './report.js';
@@ -28,13 +29,13 @@ interface GatewayLoad {
   cpuMicros: number;
 }
 
-const contestants = ['undici', 'package', 'portkey', 'gateway', 'cached'] as const;
+const contestants = ['undici', 'package', 'portkey', 'litellm', 'gateway', 'cached'] as const;
 type Contestant = (typeof contestants)[number];
 
 /**
  * Measures what a call costs through the gateway with everything on (route, limits, circuit, cache miss, prompts, gates, cost, record, deadline), through
- * the `openai` package that the gateway calls with, as it comes, as a bare request with the same HTTP client, and in the process of Portkey's gateway. The
- * package sends the request of the gateway. Also what a hit of the cache costs.
+ * the `openai` package that the gateway calls with, as it comes, as a bare request with the same HTTP client, and in the processes of Portkey's gateway and of
+ * LiteLLM's proxy, without the CPU of those that call them. The package sends the request of the gateway. Also what a hit of the cache costs.
  */
 export async function benchGateway(): Promise<BenchRow[]> {
   const provider = fork(new URL('./model-server.js', import.meta.url));
@@ -45,15 +46,18 @@ export async function benchGateway(): Promise<BenchRow[]> {
   const gateway = gatewayTo(origin);
   const portkey = await startPortkey(origin);
   const portkeyPool = portkey === undefined ? undefined : new Pool(portkey.origin, { connections: inFlight });
+  const liteLlm = await startLiteLlm(origin);
+  const liteLlmPool = liteLlm === undefined ? undefined : new Pool(liteLlm.origin, { connections: inFlight });
   let calls = 0;
   const contests: Record<Contestant, { call: () => Promise<void>; pid?: number } | undefined> = {
     undici: { call: () => bareCall(pool) },
     package: { call: () => packageCall(client) },
     portkey: portkey && { call: () => bareCall(portkeyPool!, portkey.headers), pid: portkey.pid },
+    litellm: liteLlm && { call: () => bareCall(liteLlmPool!, liteLlm.headers), pid: liteLlm.pid },
     gateway: { call: () => inferOnce(gateway, (calls += 1)) },
     cached: { call: () => inferOnce(gateway, 0) },
   };
-  const loads: Record<Contestant, GatewayLoad[]> = { undici: [], package: [], portkey: [], gateway: [], cached: [] };
+  const loads: Record<Contestant, GatewayLoad[]> = { undici: [], package: [], portkey: [], litellm: [], gateway: [], cached: [] };
   for (let round = 0; round <= rounds; round += 1) {
     for (const name of contestants) {
       const contest = contests[name];
@@ -64,7 +68,9 @@ export async function benchGateway(): Promise<BenchRow[]> {
   }
   await pool.destroy();
   await portkeyPool?.destroy();
+  await liteLlmPool?.destroy();
   portkey?.stop();
+  liteLlm?.stop();
   provider.kill('SIGKILL');
   const [bare, alone, ours] = [medians(loads.undici), medians(loads.package), medians(loads.gateway)];
   const what = `model gateway, ${inFlight} in flight, provider answers at once`;
@@ -74,6 +80,15 @@ export async function benchGateway(): Promise<BenchRow[]> {
     ...(portkey === undefined
       ? []
       : [row(`${what}, against Portkey’s gateway in its process`, { name: 'Portkey', load: medians(loads.portkey), most: 0.35 }, ours)]),
+    ...(liteLlm === undefined
+      ? []
+      : [
+          row(
+            `${what}, against LiteLLM’s proxy in its process`,
+            { name: `LiteLLM ${liteLlm.version}`, load: medians(loads.litellm), most: 0.35 },
+            ours,
+          ),
+        ]),
     cacheRow(medians(loads.cached)),
   ];
   for (const { what: measured, baseline, millrace, ratio } of rows) console.log(`${measured}: ${baseline}, gateway ${millrace}: ${ratio}`);
