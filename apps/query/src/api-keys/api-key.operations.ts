@@ -12,7 +12,7 @@ export const scope = enumeration(
     read: 'Query, and subscribe to changes.',
     operate: 'Replay, redeliver, settle dead letters, enable destinations, and run bulk operations.',
     review: 'Decide reviews. No operation needs it.',
-    admin: 'Apply, read and remove documents, and manage API keys.',
+    admin: 'Apply, read and remove documents, manage API keys, and all that the other scopes allow.',
   }),
   'A right of an API key.',
 );

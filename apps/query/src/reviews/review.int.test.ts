@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import { WebSocket } from 'ws';
 import { Database, TenantDatabase, statement } from '#libs/persistence';
 import { uniqueName, waitFor } from '#libs/testing';
+import { wallTimeMs } from '#libs/time';
 import { QueryServer } from '../../../../test/query/query-server.js';
 
 let server: QueryServer;
@@ -100,6 +101,14 @@ describe('the queue', () => {
 });
 
 describe('a claim', () => {
+  test('ends with the review at the latest', async () => {
+    const expiresAt = new Date(wallTimeMs() + 300_000);
+    await asks('1', { expiresAt });
+    await change('claimReview', { id: 'rev_1', minutes: 60 });
+    const { review } = await server.data<{ review: { claimedUntil: string } }>(key, '{ review(id: "rev_1") { claimedUntil } }');
+    expect(review.claimedUntil).toBe(expiresAt.toISOString());
+  });
+
   test('keeps everybody else out until it ends, and each change of it is audited', async () => {
     await asks('1');
     expect(await change('claimReview', { id: 'rev_1', reviewer: 'Ada' })).toMatchObject({

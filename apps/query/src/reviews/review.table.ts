@@ -49,7 +49,7 @@ const told = `pg_notify('${reviewsChannel}', concat_ws('/', tenant_id, id, chang
 const changing = (change: ReviewChangeKind): string => `change = '${change}', changed_at = clock_timestamp()`;
 const claim = statement(
   'query.review.claim',
-  `UPDATE review SET claimed_by = $3, claimed_until = clock_timestamp() + $4 * interval '1 minute', ${changing('claimed')}
+  `UPDATE review SET claimed_by = $3, claimed_until = least(clock_timestamp() + $4 * interval '1 minute', expires_at), ${changing('claimed')}
    WHERE tenant_id = $1 AND id = $2 RETURNING ${columns}, ${told}`,
 );
 const release = statement(
