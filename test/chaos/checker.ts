@@ -14,6 +14,7 @@ export const violationKinds = [
   'wait',
   'review',
   'decision',
+  'trial',
   'offset',
   'died',
   'door',

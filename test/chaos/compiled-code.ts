@@ -72,6 +72,17 @@ export const plantedBugs: Record<Plant, PlantedBug> = {
       const appended = await this.append(`,
     shows: ['lost'],
   },
+  // What a trial would deliver is planned, under a generation of its own.
+  'delivered-trial': {
+    file: 'apps/ai-processing/src/trials/event.trial.js',
+    from: 'const sent = await newDeliveries(deciding, deliveries, undefined, this.configuration);',
+    to: `const sent = await newDeliveries({ ...deciding, generation: 77 }, deliveries, undefined, this.configuration);
+      const { newDeliveryColumns: row } = await import('#libs/deliveries');
+      const { statement } = await import('#libs/persistence');
+      globalThis.plantedPlan ??= statement('planted.plan', 'SELECT plan_deliveries(' + row.names.split(', ').map((name) => 'array_agg(delivery.' + name + ' ORDER BY number)').join(', ') + ') FROM ' + row.unnestNumbered('delivery', 1) + ' HAVING count(*) > 0');
+      await this.table.database.query(globalThis.plantedPlan, row.values(sent));`,
+    shows: ['trial'],
+  },
 };
 
 /**

@@ -33,6 +33,7 @@ import { report } from './report.js';
 import type { ChaosRun } from './report.js';
 import { Sink } from './sink.js';
 import { System } from './system.js';
+import { Trier, TriedSink, checkTried, readTried, triedDocuments } from './trying.js';
 import { Upgrade } from './upgrade.js';
 
 const { options, plan } = optionsOrExit();
@@ -99,7 +100,7 @@ async function carryOut({
   hostile,
   hostileActions,
 }: ChaosOptions): Promise<ChaosRun> {
-  const [sink, desk] = [await Sink.start(history), await Desk.start(history)];
+  const [sink, desk, triedSink] = [await Sink.start(history), await Desk.start(history), await TriedSink.start()];
   const tenant = hostile ? await HostileTenant.create(history, seed, hostileActions) : undefined;
   const after = copyCompiledCode(directory, plants);
   const roots =
@@ -124,6 +125,7 @@ async function carryOut({
       ...pullDocuments(),
       ...reviewDocuments(),
       ...decisionDocuments(),
+      ...triedDocuments(triedSink.url),
     ]);
   const callerKey = isActing ? await issueCallerKey(system.postgres.serviceUrl) : undefined;
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
@@ -132,6 +134,7 @@ async function carryOut({
   const operator = new Operator(system.graphql, (deliveryId) => sink.wasTaken(deliveryId));
   const reviewers = isActing ? new Reviewers(system.graphql) : undefined;
   const callers = callerKey === undefined ? undefined : new DecisionCallers(system.doors, callerKey);
+  const trier = isActing ? new Trier(system.graphql) : undefined;
   const nemesis = new Nemesis(system, { sink, desk }, history, tell);
   tell(`everything runs; partners begin (seed ${seed})`);
   const began = history.now();
@@ -142,6 +145,7 @@ async function carryOut({
   operator.start();
   reviewers?.start();
   callers?.start();
+  trier?.start();
   tenant?.start(system, hostileWindowMs);
   const healthWatches = new Map(hostile ? system.services.filter(({ running }) => running).map(watchHealth) : []);
   const durationMs = minutes * 60_000;
@@ -162,6 +166,7 @@ async function carryOut({
   await callers?.stop();
   tell('every event is acknowledged');
   await operator.stop();
+  await trier?.stop();
   const stuck = await untilQuiet(
     { databaseUrl: system.postgres.serviceUrl, watch, operator, entriesOffered: isActing ? desk.list.length : 0 },
     quietMinutes * 60_000,
@@ -179,12 +184,14 @@ async function carryOut({
   const acted = isActing ? await readActing(system.postgres.serviceUrl) : undefined;
   const reviewed = reviewers && { stored: await readReviews(system.postgres.serviceUrl), told: reviewers.told };
   const decided = callers && { callers, stored: await readDecisions(system.postgres.serviceUrl) };
+  const triedEvidence = trier && (await readTried(system.postgres.serviceUrl));
   const pulled = isActing ? await readEntries(system.postgres.serviceUrl) : undefined;
   const stands = tenant && { tenant, health, states: await hostileStates(system.postgres.serviceUrl, tenant) };
   tell('Postgres and the log are read');
   await system.stop();
   await sink.stop();
   await desk.stop();
+  await triedSink.stop();
   tenant?.close();
   const { surprises } = system;
   const violations = [
@@ -195,6 +202,7 @@ async function carryOut({
     ...(pulled ? checkEntries(desk.list.length, pulled, evidence.log.pulled) : []),
     ...(reviewed ? checkReviews(history, reviewed.stored, reviewed.told) : []),
     ...(decided ? checkDecisions(decided.callers.answers, decided.stored) : []),
+    ...(triedEvidence ? checkTried(triedEvidence, triedSink.arrivals) : []),
     ...lostOfHostile(stands?.states),
     ...(roots ? errorsAtTheDoor(history.requests) : []),
   ];
@@ -208,6 +216,7 @@ async function carryOut({
     entries: pulled && { length: desk.list.length, repeats: repeatsOf(evidence.log.pulled) },
     reviewed,
     decided,
+    tried: trier && { evidence: triedEvidence!, promotions: trier.promotions },
     acted: acted && { evidence: acted, reads: desk.reads },
     violations,
     stuck,
@@ -237,7 +246,7 @@ function lostOfHostile(states: ReadonlyMap<string, number> | undefined): Promise
 }
 
 /** Writes the history and the evidence as JSON lines. */
-function keep({ evidence, acted, reviewed, violations }: ChaosRun): void {
+function keep({ evidence, acted, reviewed, tried, violations }: ChaosRun): void {
   const write = (name: string, rows: readonly unknown[]): void =>
     writeFileSync(join(directory, `${name}.jsonl`), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
   write('violations', violations);
@@ -247,6 +256,9 @@ function keep({ evidence, acted, reviewed, violations }: ChaosRun): void {
   write('acting-runs', acted?.evidence.runs ?? []);
   write('acting-deliveries', acted?.evidence.deliveries ?? []);
   write('reviews', reviewed?.stored ?? []);
+  write('trials', tried?.evidence.trials ?? []);
+  write('tried-runs', tried?.evidence.runs ?? []);
+  write('tried-deliveries', tried?.evidence.deliveries ?? []);
   write('told-decisions', reviewed?.told ?? []);
   write('waits', acted?.evidence.waits ?? []);
   write('log-entries', evidence.log.pulled);

@@ -22,6 +22,7 @@ export const plants = [
   'unnoted-call',
   'late-write',
   'early-cursor',
+  'delivered-trial',
 ] as const;
 export type Plant = (typeof plants)[number];
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Patience } from './quiet.js';
 
-const left = (runs: number) => ({ runs, deliveries: 0, deadLetters: 0, holds: 0, lag: 0, entries: 0 });
+const left = (runs: number) => ({ runs, trials: 0, deliveries: 0, deadLetters: 0, holds: 0, lag: 0, entries: 0 });
 
 test('work that gets less is waited for, and work that stands still is not', () => {
   const patience = new Patience(100, 0);

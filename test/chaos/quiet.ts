@@ -8,6 +8,8 @@ import { entries } from './entry-list.js';
 /** Counts of unfinished work. */
 export interface Unfinished {
   readonly runs: number;
+  /** Trials and promotions. */
+  readonly trials: number;
   readonly deliveries: number;
   readonly deadLetters: number;
   /** Entries of the list that the pull has not read. */
@@ -82,8 +84,10 @@ async function unfinished({ databaseUrl, watch, operator, entriesOffered = 0 }: 
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();
   try {
-    const { rows } = await client.query<{ runs: number; deliveries: number; holds: number; cursor: string | null }>(
+    const { rows } = await client.query<{ runs: number; trials: number; deliveries: number; holds: number; cursor: string | null }>(
       `SELECT (SELECT count(*)::float8 FROM run WHERE state IN ('running', 'waiting') AND tenant_id = $1) AS runs,
+        (SELECT count(*)::float8 FROM trial WHERE state = 'running' AND tenant_id = $1)
+          + (SELECT count(*)::float8 FROM bulk_operation WHERE state = 'running' AND tenant_id = $1) AS trials,
         (SELECT count(*)::float8 FROM delivery WHERE state = 'pending' AND tenant_id = $1) AS deliveries,
         (SELECT count(*)::float8 FROM hold WHERE tenant_id = $1) AS holds,
         (SELECT cursor FROM pull WHERE tenant_id = $1 AND name = $2) AS cursor`,

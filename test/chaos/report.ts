@@ -17,6 +17,7 @@ import type { Unfinished } from './quiet.js';
 import { agrees, isLate, isUnconfirmed } from './deciding.js';
 import type { DecisionCallers, StoredDecision } from './deciding.js';
 import type { StoredReview, ToldDecision } from './reviewing.js';
+import type { TriedEvidence } from './trying.js';
 
 /** The result of a chaos run. */
 export interface ChaosRun {
@@ -35,6 +36,8 @@ export interface ChaosRun {
   /** The callers who waited for decisions; undefined if there were none. */
   readonly decided: { readonly callers: DecisionCallers; readonly stored: readonly StoredDecision[] } | undefined;
   readonly reviewed: { readonly stored: readonly StoredReview[]; readonly told: readonly ToldDecision[] } | undefined;
+  /** Trials beside the load, and the promotions that were ordered; undefined if there were none. */
+  readonly tried: { readonly evidence: TriedEvidence; readonly promotions: number } | undefined;
   readonly violations: readonly PromiseViolation[];
   readonly stuck: Unfinished | undefined;
   readonly surprises: readonly string[];
@@ -70,6 +73,7 @@ export function report(run: ChaosRun): string[] {
     ...deskLines(run),
     ...reviewLines(run),
     ...decisionLines(run),
+    ...trialLines(run),
     ...hostileLines(run),
     ...dashboardLines(run),
     ...violationLines(run),
@@ -201,6 +205,13 @@ function reviewLines({ reviewed }: ChaosRun): string[] {
   const unheard = reviewed.told.filter(({ told }) => told === 'unknown').length;
   const counts = [...ends].map(([end, reviews]) => `${end} ${reviews.length}`).join(', ');
   return [`reviews    ${reviewed.stored.length}: ${counts}; ${unheard} decisions without an answer`];
+}
+
+function trialLines({ tried }: ChaosRun): string[] {
+  if (tried === undefined) return [];
+  const { trials, runs } = tried.evidence;
+  const promoted = runs.filter(({ version }) => version === 1).length;
+  return [`trials     ${trials.length} kept at the end; ${tried.promotions} promotions made ${promoted} generations`];
 }
 
 /** After a hostile window its work goes on for a while. These events count neither as beside it nor as without it. */

@@ -81,7 +81,7 @@ await step('Chaos, planted bugs', async () => {
   const runs = [
     ['no-dedupe', 'none', '0.2', '42', '50'],
     ['wrong-key', 'none', '0.2', '42', '50'],
-    ['repeat-unknown,late-write', 'sink,desk', '0.5', '2752', '20'], // the answers of both are lost meanwhile
+    ['repeat-unknown,late-write,delivered-trial', 'sink,desk', '0.5', '2752', '20'], // the answers of both are lost meanwhile
     ['commit-early', 'model', '0.3', '42', '50'], // the model hangs meanwhile, so that what is committed early is not finished within the same second
   ] as const;
   return (await Promise.all(runs.map(planted))).reduce((sum, count) => sum + count, 0);

@@ -105,8 +105,7 @@ export class RunService {
     const { claimed, others } = await this.starts.add({ tenant, eventId, planned, traceId: traceIdOf(context.traceparent) });
     const isFirst = others.length === 0 && claimed.every(({ fence }) => fence === 1);
     const unseen = isFirst ? await this.othersOf(planned, claimed) : []; // made by another process at the same moment
-    const own = [...others, ...unseen].filter(({ commandId }) => commandId === null); // a promotion also makes runs of generation 0, and its command sees to them
-    return this.carryOut({ claimed, others: own, commandId: null }, event, context);
+    return this.carryOut({ claimed, others: [...others, ...unseen], commandId: null }, event, context);
   }
 
   /**
@@ -133,7 +132,7 @@ export class RunService {
     const [earlier] = await this.store.ofCommand(tenant, commandId, eventId);
     const last = await this.store.lastGenerations(tenant, eventId);
     const flow = { name: outcome.flow, version: outcome.version };
-    const planned = earlier ?? plan(event, flow, (last.get(flow.name) ?? -1) + 1, commandId);
+    const planned = earlier ?? plan(event, flow, nextOf(last, flow), commandId);
     const [claimed] = await this.store.claim([planned], traceIdOf(context.traceparent), this.options.runLeaseMs);
     try {
       if (claimed !== undefined) return await this.announced(await this.worker.adopt(claimed, event, outcome, context), event);
@@ -188,7 +187,7 @@ export class RunService {
     }
     const flows = named === undefined ? await this.matcher.matching(event) : [this.matcher.named(event.tenant, named)];
     const last = await this.store.lastGenerations(event.tenant, event.eventId);
-    return flows.map((flow) => plan(event, flow, (last.get(flow.name) ?? 0) + 1, commandId));
+    return flows.map((flow) => plan(event, flow, nextOf(last, flow), commandId));
   }
 
   /** Works on all runs at the same time. A run that fails does not stop the others. */
@@ -237,6 +236,11 @@ function beforeDeadline(error: unknown, event: AwaitedEvent): unknown {
 /** The version of the flow that the door knew, so that its default decision and its schema are those of the run. */
 function requested({ flow, flowVersion }: DecisionRequest): PlannedFlow {
   return { name: flow, version: flowVersion };
+}
+
+/** Generation 0 is that of the event's own runs, also where they have not begun: they begin unless there are any. */
+function nextOf(last: ReadonlyMap<string, number>, { name }: PlannedFlow): number {
+  return (last.get(name) ?? 0) + 1;
 }
 
 type PlannedFlow = Pick<Stored<FlowDocument>, 'name' | 'version'>;

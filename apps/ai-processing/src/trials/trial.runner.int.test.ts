@@ -709,8 +709,8 @@ describe('a promotion', () => {
     const runs = runService();
     const outcome = (await new TrialStore(database).promotable(tenant, idOf(started), eventOf(1).eventId))!;
     const first = await runs.promote(eventOf(1), outcome, 'cmd_promote', context);
-    expect(await runs.promote(eventOf(1), outcome, 'cmd_promote', context)).toMatchObject({ id: first.id, generation: 0 });
-    expect(await database.query(promoted, [tenant, eventOf(1).eventId])).toMatchObject([{ generation: 0, decision: 1, deliveries: 1 }]);
+    expect(await runs.promote(eventOf(1), outcome, 'cmd_promote', context)).toMatchObject({ id: first.id, generation: 1 });
+    expect(await database.query(promoted, [tenant, eventOf(1).eventId])).toMatchObject([{ generation: 1, decision: 1, deliveries: 1 }]);
   });
 });
 
