@@ -48,7 +48,7 @@ const parts = `## What a template has
 | \`documents/\` | the source or schedule, the connections, the destinations and the flow, as \`millrace apply\` takes them |
 | \`events/\` | the sample events, as \`millrace events send\` takes them in a file |
 | \`tests.yaml\` | tests of the flow, as \`millrace flows test\` takes them |
-| \`template.yaml\` | for \`templates run\`: the objects that the sample systems have before, and the decision and the effects of each sample |
+| \`template.yaml\` | for \`templates run\`: the objects that the sample systems have before, and of each sample the decision, the effects and, where a step asks a person, the answer (\`review\`) |
 | \`README.md\` | the page of the template, with its picture, in a copy made by \`init\` |
 
 \`templates run NAME\` changes no document of the same name that is not as the template has it: make a copy, change that, and run it. A run of a copy applies what its files say. The exit status is 1 if

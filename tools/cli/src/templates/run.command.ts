@@ -12,6 +12,8 @@ import { CliFailure } from '../failure.js';
 import { differences } from '../flow-tests/difference.js';
 import { ask } from '../graphql.client.js';
 import { Output } from '../output.js';
+import { accepted, refusals } from '../refusal.js';
+import type { Refusal } from '../refusal.js';
 import { fire } from '../schedules.command.js';
 import { sendOne } from '../send.command.js';
 import { SampleSystemsClient } from './sample-systems.client.js';
@@ -48,9 +50,11 @@ interface Run {
 interface Progress {
   readonly state: string;
   readonly runs: readonly Run[];
+  readonly reviews: readonly { readonly id: string; readonly state: string }[];
   readonly deliveries: readonly { readonly destination: string; readonly state: string; readonly errorMessage: string | null }[];
 }
 
+const decisions = { approved: 'approveReview', rejected: 'rejectReview' } as const;
 const settleWithinMs = 60_000;
 /** Processes read documents by themselves, a moment after they were applied. */
 const inEffectWithinMs = 15_000;
@@ -188,7 +192,7 @@ async function settled(
   const until = performance.now() + inEffectWithinMs;
   for (;;) {
     const eventId = await sent(template, sample, until, around);
-    const progress = await followed(eventId, around);
+    const progress = await followed(eventId, sample, around);
     const isCurrent = progress?.runs.some(({ flow, flowVersion }) => flowVersion >= (versions.get(flow) ?? Infinity));
     if (isCurrent === true || performance.now() > until) return { eventId, progress };
   }
@@ -216,14 +220,16 @@ async function sent(
 }
 
 const progressOf = `query Progress($id: ID!) { event(id: $id) {
-  state runs { flow flowVersion state decision errorCode errorMessage } deliveries { destination state errorMessage } } }`;
+  state runs { flow flowVersion state decision errorCode errorMessage } deliveries { destination state errorMessage } reviews { id state } } }`;
 
 /** Waits until nothing of the event is left to do. @returns undefined if there is no such event: its schedule was not known yet */
-async function followed(eventId: string, { query, signal }: RunSurroundings): Promise<Progress | undefined> {
+async function followed(eventId: string, { review }: TemplateSample, { query, signal }: RunSurroundings): Promise<Progress | undefined> {
   const startedAt = performance.now();
   for (;;) {
     const event = await progressNow(query, eventId);
-    const isOver = event !== null && (['COMPLETED', 'PARKED'].includes(event.state) || event.runs.some(({ state }) => state === 'WAITING'));
+    if (review !== undefined) await decide(query, review, event?.reviews ?? []);
+    const waits = review === undefined && event?.runs.some(({ state }) => state === 'WAITING') === true;
+    const isOver = event !== null && (['COMPLETED', 'PARKED'].includes(event.state) || waits);
     if (isOver) return (await progressNow(query, eventId))!; // its fields are read one after the other, and some were older
     const waitedMs = performance.now() - startedAt;
     if (event === null && waitedMs > recordedWithinMs) return undefined;
@@ -234,6 +240,17 @@ async function followed(eventId: string, { query, signal }: RunSurroundings): Pr
       );
     }
     await sleep(pauseMs, signal);
+  }
+}
+
+/** Decides what is open, as a person would. */
+async function decide(query: Connection, review: NonNullable<TemplateSample['review']>, reviews: Progress['reviews']): Promise<void> {
+  const [name, more] = typeof review === 'string' ? [decisions[review], {}] : ['correctReview', { value: review.corrected }];
+  const type = `${name[0]!.toUpperCase()}${name.slice(1)}`;
+  for (const { id } of reviews.filter(({ state }) => state === 'PENDING')) {
+    const input = { id, reviewer: 'templates run', reason: 'as the template says', idempotencyKey: id, ...more };
+    const mutation = `mutation ($input: ${type}Input!) { decided: ${name}(input: $input) { __typename ${refusals} } }`;
+    accepted(query, (await ask<{ decided: { __typename: string } | Refusal }>(query, mutation, { input })).decided);
   }
 }
 

@@ -14,6 +14,8 @@ const sample = z
     event: z.string().min(1).optional(),
     /** The Schedule that is fired instead. */
     schedule: z.string().min(1).optional(),
+    /** The decision of a person on each review that it leads to; without it, none is expected. */
+    review: z.union([z.enum(['approved', 'rejected']), z.strictObject({ corrected: json })]).optional(),
     /** Members that the decision has. */
     decision: json,
     /** The lines that the sample systems tell of it, in any order; `*` stands for any text. */
