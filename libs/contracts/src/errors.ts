@@ -44,7 +44,7 @@ export const failures = {
   'request.refused': { outcome: 'reject', httpStatus: 422, title: 'The source refuses the request as it is now' },
   'request.defect': { outcome: 'reject', httpStatus: 500, title: 'The request failed with an unexpected error' },
   'service.starting': { outcome: 'retry', httpStatus: 503, title: 'The process has not finished its start' },
-  'service.busy': { outcome: 'retry', httpStatus: 503, title: 'The process has no memory left for further request bodies' },
+  'service.busy': { outcome: 'retry', httpStatus: 503, title: 'The process has as much under way as it takes at once' },
   'subscription.overflow': {
     outcome: 'retry',
     httpStatus: 503,

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { DomainError } from '#libs/contracts';
 import { startInterval } from '#libs/time';
 import { counter, gauge } from '#libs/tracing';
+import { GrowingBytes } from './growing-bytes.js';
 import { BodiesExhausted, BodyTooSlow, ContentEncodingUnsupported, RequestTooLarge } from './request.errors.js';
 
 export interface BodyLimits {
@@ -18,6 +19,9 @@ export interface BodyLimits {
 /** How often unfinished bodies are looked at. A slow one is given up after one to two of these. */
 const longestWatchMs = 5_000;
 
+/** How long a body may hold its bytes before it has to make room for others, where there is none. */
+const patienceMs = 2_000;
+
 const buffered = gauge('millrace_http_body_bytes', 'Bytes of request bodies that the process holds.', {});
 const refused = counter(
   'millrace_http_bodies_refused_total',
@@ -27,6 +31,7 @@ const refused = counter(
 
 interface UnfinishedBody {
   readonly startedAt: number;
+  readonly bytes: GrowingBytes;
   bytesSinceWatched: number;
   isNew: boolean;
   readonly fail: (error: DomainError) => void;
@@ -37,7 +42,9 @@ interface UnfinishedBody {
  * asked only after the head of a request was accepted, so a request that is refused by its address or key costs no memory.
  */
 export class BodyReader {
+  /** In the order of their beginning. */
   private readonly unfinished = new Set<UnfinishedBody>();
+  private readonly releases = new WeakMap<ServerResponse, () => void>();
   private readonly watchMs: number;
   private bufferedBytes = 0;
   private watch: NodeJS.Timeout | undefined;
@@ -51,7 +58,8 @@ export class BodyReader {
   }
 
   /**
-   * Undefined if the caller closes the connection before the end of the body. The bytes count against the buffer until the response is closed.
+   * Undefined if the caller closes the connection before the end of the body. The bytes count against the buffer until the response is closed, or
+   * {@link release} is called.
    * @param limitTimes a body may be this many times as large as the limit of one body
    * @throws ContentEncodingUnsupported, RequestTooLarge, BodiesExhausted, BodyTooSlow
    */
@@ -67,37 +75,47 @@ export class BodyReader {
     }
   }
 
+  /** Says that the body of this request is not used any more. A caller who does not read the response would hold it for longer. */
+  release(response: ServerResponse): void {
+    this.releases.get(response)?.();
+  }
+
   private refuseByHead({ headers }: IncomingMessage, limitBytes: number): void {
     const coding = headers['content-encoding'];
     if (coding !== undefined && coding.toLowerCase() !== 'identity' && coding !== '') throw new ContentEncodingUnsupported(coding);
     const announced = Number(headers['content-length'] ?? 0);
     if (announced > limitBytes) throw new RequestTooLarge(limitBytes);
-    if (this.bufferedBytes + announced > this.limits.bufferBytes) throw new BodiesExhausted();
+    if (!this.hasRoom(announced)) throw new BodiesExhausted();
   }
 
   private readAll(request: IncomingMessage, response: ServerResponse, limitBytes: number): Promise<Buffer | undefined> {
     return new Promise((resolve, reject) => {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
+      const announced = Number(request.headers['content-length'] ?? limitBytes);
+      const bytes = new GrowingBytes();
+      let heldBytes = 0;
+      const release = (): void => {
+        this.hold(-heldBytes);
+        heldBytes = 0;
+      };
       const body: UnfinishedBody = {
         startedAt: performance.now(),
+        bytes,
         bytesSinceWatched: 0,
         isNew: true,
         fail: (error) => {
           request.off('data', take);
-          chunks.length = 0;
+          bytes.take();
           this.unfinished.delete(body);
-          this.hold(-bytes);
-          bytes = 0;
+          release();
           reject(error);
         },
       };
       const take = (chunk: Buffer): void => {
-        if (bytes + chunk.length > limitBytes) return body.fail(new RequestTooLarge(limitBytes));
-        if (this.bufferedBytes + chunk.length > this.limits.bufferBytes) return body.fail(new BodiesExhausted());
-        bytes += chunk.length;
+        if (bytes.length + chunk.length > limitBytes) return body.fail(new RequestTooLarge(limitBytes));
+        if (!this.hasRoom(chunk.length, body)) return body.fail(new BodiesExhausted());
+        bytes.append(chunk, announced);
         body.bytesSinceWatched += chunk.length;
-        chunks.push(chunk);
+        heldBytes += chunk.length;
         this.hold(chunk.length);
       };
       this.unfinished.add(body);
@@ -105,14 +123,31 @@ export class BodyReader {
       request.on('data', take);
       request.on('end', () => {
         this.unfinished.delete(body);
-        resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
+        resolve(bytes.take());
       });
       request.on('error', () => {
         this.unfinished.delete(body);
         resolve(undefined);
       });
-      response.once('close', () => this.hold(-bytes));
+      this.releases.set(response, release);
+      response.once('close', release);
     });
+  }
+
+  /**
+   * True if so many bytes more can be held. Where they cannot, the bodies that began first give way, so that who sends slowly holds up nobody.
+   * @param asking its body; it gives way to none that began after it
+   */
+  private hasRoom(bytes: number, asking?: UnfinishedBody): boolean {
+    const isEnough = (): boolean => this.bufferedBytes + bytes <= this.limits.bufferBytes;
+    if (isEnough()) return true;
+    const before = performance.now() - patienceMs;
+    for (const body of this.unfinished) {
+      if (body === asking || body.startedAt > before) return false;
+      if (body.bytes.length > 0) body.fail(new BodiesExhausted());
+      if (isEnough()) return true;
+    }
+    return false;
   }
 
   private hold(bytes: number): void {

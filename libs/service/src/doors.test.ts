@@ -16,7 +16,8 @@ import { Readiness } from './readiness.js';
 import { AddressNotFound } from './request.errors.js';
 
 const limitBytes = 100;
-const bodies = new BodyReader({ limitBytes, bufferBytes: 1_000, timeoutMs: 60_000, minBytesPerSecond: 1 });
+const limitsOfBodies: BodyLimits = { limitBytes, bufferBytes: 1_000, timeoutMs: 60_000, minBytesPerSecond: 1 };
+const bodies = new BodyReader(limitsOfBodies);
 let doors: Doors;
 let readiness: Readiness;
 let server: Server;
@@ -41,16 +42,21 @@ beforeEach(async () => {
     admit,
     otherMethods: (address) => (address === 'known' ? ['GET', 'HEAD'] : []),
   });
-  server = doors.server((_request, response) => response.writeHead(404).end('others'));
   doors.unlock();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await serve();
 });
 afterEach(() => {
   server.closeAllConnections();
   server.close();
 });
+
+/** Listens with the doors as they are. */
+async function serve(): Promise<void> {
+  server = doors.server((_request, response) => response.writeHead(404).end('others'));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
 
 const post = (path: string, body: string | Buffer = '{}') => fetch(url + path, { method: 'POST', body });
 
@@ -231,23 +237,22 @@ async function begun(header: string, body = '', path = '/exact') {
 
 describe('a body', () => {
   /** The doors' server with other limits. */
-  function limited(limits: Partial<BodyLimits>): void {
-    const reader = new BodyReader({ limitBytes, bufferBytes: 1_000, timeoutMs: 60_000, minBytesPerSecond: 1, ...limits });
+  async function limited(limits: Partial<BodyLimits>): Promise<void> {
+    const reader = new BodyReader({ ...limitsOfBodies, ...limits });
     doors = new Doors('test', reader, new Operations(readiness));
     doors.open({ path: '/exact', route: '/exact', admit: async () => () => answer() });
     doors.open({ path: '/closed', route: '/closed', admit: () => Promise.reject(new AddressNotFound()) });
     doors.guard({ path: '/guarded', refusal: async () => ({ status: 401, body: 'no key' }) });
     doors.unlock();
-    server.removeAllListeners('request').removeAllListeners('checkContinue');
-    const other = doors.server((_request, response) => response.end('others'));
-    for (const event of ['request', 'checkContinue']) server.on(event, other.listeners(event)[0] as () => void);
+    server.close();
+    await serve();
   }
 
   test.each([
     ['/closed', 404],
     ['/guarded', 401],
   ])('is not read if the head is refused: %s gets %i at once', async (path, status) => {
-    limited({});
+    await limited({});
     const { response, socket } = await begun('content-length: 99', 'the first bytes', path);
     expect(await response).toMatch(new RegExp(`^HTTP/1.1 ${status} .*connection: close`, 'is'));
     expect(await heldBytes()).toBe(0);
@@ -255,7 +260,7 @@ describe('a body', () => {
   });
 
   test('is asked for with 100 Continue only if it is wanted', async () => {
-    limited({});
+    await limited({});
     const expecting = 'content-length: 4\r\nexpect: 100-continue';
     const refusedOne = await begun(expecting, '', '/closed');
     expect(await refusedOne.response).toMatch(/^HTTP\/1.1 404 /);
@@ -271,7 +276,7 @@ describe('a body', () => {
     ['nothing comes any more', { minBytesPerSecond: 50 }],
     ['it does not end in time', { minBytesPerSecond: 0 }],
   ])('is given up when %s', async (_when, limits) => {
-    limited({ ...limits, timeoutMs: 200 });
+    await limited({ ...limits, timeoutMs: 200 });
     const { response, socket } = await begun('content-length: 99', 'the first bytes');
     expect(await response).toMatch(/^HTTP\/1.1 408 .*"code":"request.slow"/s);
     expect(await heldBytes()).toBe(0);
@@ -281,7 +286,7 @@ describe('a body', () => {
   test('is given up when it comes too slowly, long before its deadline, and not when it brings enough', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
     try {
-      limited({ minBytesPerSecond: 1, timeoutMs: 240_000 });
+      await limited({ minBytesPerSecond: 1, timeoutMs: 240_000 });
       const silent = await begun('content-length: 99', 'the first bytes');
       const slow = await begun('content-length: 99', 'the first bytes');
       await expect.poll(heldBytes).toBe(30);
@@ -300,7 +305,7 @@ describe('a body', () => {
   });
 
   test('finds no room while others hold what there is, and finds it again afterwards', async () => {
-    limited({ bufferBytes: 2 * limitBytes });
+    await limited({ bufferBytes: 2 * limitBytes });
     const holders = await Promise.all(Array.from({ length: 2 }, () => begun(`content-length: ${limitBytes}`, 'x'.repeat(limitBytes - 1))));
     await expect.poll(heldBytes).toBe(2 * limitBytes - 2);
     const announced = await post('/exact', 'more');
@@ -313,11 +318,164 @@ describe('a body', () => {
     expect((await post('/exact', 'more')).status).toBe(202);
   });
 
+  test('gives way, where there is no room, to one that comes after it, once it had two seconds', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+    try {
+      await limited({ bufferBytes: 2 * limitBytes });
+      const [slow, slower] = await Promise.all([0, 1].map(() => begun(`content-length: ${limitBytes}`, 'x'.repeat(limitBytes - 1))));
+      await expect.poll(heldBytes).toBe(2 * limitBytes - 2);
+      vi.advanceTimersByTime(2_000);
+      expect((await post('/exact', 'more')).status).toBe(202);
+      expect(await Promise.race([slow!.response, slower!.response])).toMatch(/^HTTP\/1.1 503 .*retry-after: 1/is);
+      await expect.poll(heldBytes).toBe(limitBytes - 1);
+      for (const { socket } of [slow!, slower!]) socket.destroy();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('is held no longer than its request is at work, also if nobody reads the answer', async () => {
+    await limited({});
+    answer = async () => ({ status: 200, body: 'x'.repeat(1_000_000) }); // twenty of them are more than the kernel holds
+    const { socket } = await begun('content-length: 4', 'body');
+    socket.pause().write('POST /exact HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody'.repeat(20));
+    await expect.poll(heldBytes).toBe(0);
+    socket.destroy();
+  });
+
+  test.each([
+    ['an extension of a chunk that does not end', `1;${'x'.repeat(20_000)}`, 400, 'request.malformed'],
+    ['trailers that do not end', `1\r\nx\r\n0\r\n${'a: b\r\n'.repeat(4_000)}`, 431, 'request.headTooLarge'],
+    ['a chunk of a length that is none', 'zz\r\n', 400, 'request.malformed'],
+  ])('with %s is refused, and counted', async (_what, body, status, code) => {
+    await limited({});
+    const before = await unreadable(code);
+    const { response, socket } = await begun('transfer-encoding: chunked', body);
+    expect(await response).toMatch(new RegExp(`^HTTP/1.1 ${status} .*"code":"${code}"`, 's'));
+    expect([await unreadable(code), await heldBytes()]).toEqual([before + 1, 0]);
+    socket.destroy();
+  });
+
   test('may not be larger than all bodies together', () => {
-    expect(() => limited({ bufferBytes: limitBytes - 1 })).toThrow('BODY_BUFFER_BYTES');
+    expect(() => new BodyReader({ ...limitsOfBodies, bufferBytes: limitBytes - 1 })).toThrow('BODY_BUFFER_BYTES');
   });
 
   const heldBytes = async (): Promise<number> => Number(/^millrace_http_body_bytes (\d+)/m.exec(await registry.metrics())![1]);
+});
+
+/** A counter, by the value of its one label. */
+async function counted(name: string, value: string): Promise<number> {
+  return Number(new RegExp(`^${name}\\{\\w+="${value}"\\} (\\d+)`, 'm').exec(await registry.metrics())![1]);
+}
+const unreadable = (code: string): Promise<number> => counted('millrace_http_unreadable_total', code);
+
+describe('what is taken at once', () => {
+  /** The doors' server with limits of its own. */
+  async function withLimits(limits: { connections: number; requests: number }): Promise<void> {
+    server.close();
+    doors = new Doors('test', bodies, new Operations(readiness), undefined, limits);
+    doors.open({ path: '/exact', route: '/exact', admit: async () => () => answer() });
+    doors.unlock();
+    await serve();
+  }
+
+  /** From now on, requests wait for their answers until the result is called. */
+  function held(): { readonly waiting: () => number; readonly release: () => void } {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let waiting = 0;
+    answer = async () => {
+      waiting += 1;
+      await promise;
+      return { status: 202, body: {} };
+    };
+    return { waiting: () => waiting, release: resolve };
+  }
+
+  const dial = async (): Promise<Socket> => {
+    const accepted = once(server, 'connection');
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').on('error', () => undefined);
+    await accepted;
+    return socket;
+  };
+  const request = 'POST /exact HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}';
+
+  test('is a number of requests: one more is told to come back, and operations are answered all the same', async () => {
+    await withLimits({ connections: 100, requests: 2 });
+    const { waiting, release } = held();
+    const taken = [post('/exact'), post('/exact')];
+    await expect.poll(waiting).toBe(2);
+    const refused = await post('/exact');
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
+    expect(await refused.json()).toMatchObject({ code: 'service.busy' });
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    release();
+    expect((await Promise.all(taken)).map(({ status }) => status)).toEqual([202, 202]);
+    expect((await post('/exact')).status).toBe(202);
+  });
+
+  test('is some of the requests that a connection sends before it is answered', async () => {
+    const { waiting, release } = held();
+    await withLimits({ connections: 100, requests: 1_000 });
+    const socket = await dial();
+    const response = textOf(socket);
+    socket.write(request.repeat(100));
+    await expect.poll(waiting).toBe(65);
+    release();
+    const statuses = (await response).match(/(?<=HTTP\/1.1 )\d+/g)!;
+    expect(statuses).toEqual([...Array.from({ length: 65 }, () => '202'), '503']);
+  });
+
+  test('is a number of connections: for a new one, that goes on which the last request began the longest time ago, if it waits for us no more', async () => {
+    await withLimits({ connections: 3, requests: 100 });
+    const before = await counted('millrace_http_connections_closed_total', 'idle');
+    const silent = await dial();
+    const slow = await dial();
+    const idle = await dial();
+    silent.write('POST /exact HTTP/1.1\r\n'); // bytes of a head are no request
+    const begunAt = once(server, 'request');
+    slow.write(request.slice(0, -1)); // nor is one whose body has not ended
+    await begunAt;
+    idle.write(request);
+    await once(idle, 'data');
+    const closed = [silent, slow].map((socket) => once(socket, 'close'));
+    const { waiting, release } = held();
+    const taken = [post('/exact'), post('/exact')];
+    await Promise.all(closed);
+    await expect.poll(waiting).toBe(2);
+    release();
+    expect((await Promise.all(taken)).map(({ status }) => status)).toEqual([202, 202]);
+    expect(await counted('millrace_http_connections_closed_total', 'idle')).toBe(before + 2);
+    idle.destroy();
+  });
+
+  test('is no further connection where a request is under way on every one', async () => {
+    await withLimits({ connections: 2, requests: 100 });
+    const before = await counted('millrace_http_connections_closed_total', 'full');
+    const { waiting, release } = held();
+    const taken = [post('/exact'), post('/exact')];
+    await expect.poll(waiting).toBe(2);
+    const further = await dial();
+    await once(further, 'close');
+    expect(await counted('millrace_http_connections_closed_total', 'full')).toBe(before + 1);
+    release();
+    expect((await Promise.all(taken)).map(({ status }) => status)).toEqual([202, 202]);
+  });
+
+  test('does not stay for ever: a connection is closed if nobody reads its answers, and not while it waits for one', async () => {
+    await withLimits({ connections: 100, requests: 100 });
+    server.timeout = 100;
+    const { waiting, release } = held();
+    const patient = post('/exact');
+    await expect.poll(waiting).toBe(1);
+    const before = await counted('millrace_http_connections_closed_total', 'unread');
+    answer = async () => ({ status: 200, body: 'x'.repeat(1_000_000) }); // twenty of them are more than the kernel holds
+    const deaf = (await dial()).pause();
+    deaf.write(request.repeat(20));
+    await expect.poll(() => counted('millrace_http_connections_closed_total', 'unread'), { timeout: 20_000 }).toBe(before + 1);
+    deaf.destroy();
+    release();
+    expect((await patient).status).toBe(202);
+  });
 });
 
 describe('a request that asks for another protocol', () => {
@@ -378,13 +536,21 @@ test('a server that stops answers what it has, and lets go of the connection', a
   await closed;
 });
 
+test('a connection without a request is let go after a while', async () => {
+  server.keepAliveTimeout = 1;
+  server.keepAliveTimeoutBuffer = 0;
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n');
+  expect(await textOf(socket)).toMatch(/^HTTP\/1.1 200 /);
+});
+
 describe('while the process still starts', () => {
   const everybody = ['/exact', '/below/acme.stripe', '/graphql'];
 
   beforeEach(async () => {
     doors = new Doors('test', bodies, new Operations(readiness));
-    server.removeAllListeners('request');
-    server.on('request', doors.server(() => undefined).listeners('request')[0] as () => void);
+    server.close();
+    await serve();
   });
 
   test.each(everybody)('who knocks at %s is told to come back', async (path) => {

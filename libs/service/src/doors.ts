@@ -1,18 +1,23 @@
 import { STATUS_CODES, createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex, Writable } from 'node:stream';
 import type { DomainError } from '#libs/contracts';
 import { startTimer, wallTimeMs } from '#libs/time';
-import { logger } from '#libs/tracing';
+import { counter, logger } from '#libs/tracing';
 import type { BodyReader } from './body-reader.js';
 import type { Operate, Operations } from './operations.js';
 import { ClientAddresses } from './client-address.js';
+import { ConnectionLimit } from './connection-limit.js';
 import { problemOf } from './problem.js';
 import {
   HeadTooLarge,
   HeadTooSlow,
+  HeadersTooMany,
   MethodNotAllowed,
+  PipelineTooLong,
   RequestMalformed,
+  RequestsExhausted,
   ServiceStarting,
   TransferCodingUnsupported,
 } from './request.errors.js';
@@ -94,6 +99,26 @@ export interface SocketDoor {
 
 const log = logger('http');
 
+const unreadable = counter(
+  'millrace_http_unreadable_total',
+  'Connections that were ended because what came was no request, or none in time, by the code of the response.',
+  { code: ['request.malformed', 'request.headTooLarge', 'request.slow'] },
+);
+
+/** What the doors of a process take at once. */
+export interface DoorLimits {
+  readonly connections: number;
+  readonly requests: number;
+}
+
+export const defaultDoorLimits: DoorLimits = { connections: 10_000, requests: 4_000 };
+
+/** How many requests of one connection may wait for their answers behind another (pipelining, RFC 9112 §9.3.2). */
+const mostPipelined = 64;
+
+/** More than any sender has. Node reads 2 000, and leaves further ones out without a word. */
+const mostHeaders = 200;
+
 /** Longer than the 60 s after which common load balancers close an idle connection: a request on a connection that we close would be lost. */
 const keepAliveTimeoutMs = 72_000;
 
@@ -120,17 +145,21 @@ export class Doors {
   private readonly socketDoors = new Map<string, SocketDoor>();
   private isLocked = true;
   private isStopping = false;
+  private underWay = 0;
+  private readonly pipelined = new WeakMap<Socket, number>();
   private readonly unlocked = Promise.withResolvers<void>();
 
   /**
    * @param operations undefined: they are on a port of their own
    * @param addresses default: no proxy is trusted
+   * @param limits default: those of the settings
    */
   constructor(
     private readonly service: string,
     private readonly bodies: BodyReader,
     private readonly operations: Operations | undefined,
     private readonly addresses = new ClientAddresses([]),
+    private readonly limits = defaultDoorLimits,
   ) {}
 
   open(door: Door): void {
@@ -175,10 +204,12 @@ export class Doors {
   server(others: RequestListener): Server {
     const shouldUpgradeCallback = (request: IncomingMessage): boolean => this.socketDoorFor(request) !== undefined;
     const server = createServer({ ...serverTimeouts, requireHostHeader: false, shouldUpgradeCallback }); // `headProblem` requires it
+    void new ConnectionLimit(server, this.limits.connections);
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
       const startedAt = performance.now();
-      if (this.isStopping) response.shouldKeepAlive = false; // node:http then sends `connection: close`
-      const found = this.find(pathOf(request.url!), request, response, others);
+      const isQueued = this.joinQueue(request.socket, response);
+      if (this.isStopping || !isQueued) response.shouldKeepAlive = false; // node:http then sends `connection: close`
+      const found = isQueued ? this.find(pathOf(request.url!), request, response, others) : tooLongQueue;
       if (found === undefined) return others(request, response);
       const { route } = found;
       void this.answer(request, route, found.reply).then((reply) => {
@@ -213,6 +244,16 @@ export class Doors {
     return headProblem(request) === undefined ? this.socketDoors.get(pathOf(url!)) : undefined;
   }
 
+  /** Notes a request that came before those ahead of it on its connection were answered. False if too many of them wait already. */
+  private joinQueue(socket: Socket, response: ServerResponse): boolean {
+    if (response.socket !== null) return true; // none is ahead of it
+    const waiting = this.pipelined.get(socket) ?? 0;
+    if (waiting >= mostPipelined) return false;
+    this.pipelined.set(socket, waiting + 1);
+    response.once('close', () => this.pipelined.set(socket, this.pipelined.get(socket)! - 1));
+    return true;
+  }
+
   /** Undefined if the request is for Nest, and nothing looks at it before. */
   private find(path: string, request: IncomingMessage, response: ServerResponse, others: RequestListener): Route | undefined {
     const problem = headProblem(request);
@@ -232,13 +273,14 @@ export class Doors {
     return { status, headers: { 'content-type': contentType }, text };
   }
 
-  /** Undefined if the caller has closed the connection. */
+  /** Undefined if the caller has closed the connection. @throws RequestsExhausted, and what the door throws */
   private async receive(
     door: Door,
     address: string,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Reply | StreamReply | undefined> {
+    this.requireRoom();
     if (request.method !== 'POST') await refuseOtherMethod(door, address, request.method!);
     const { headers, rawHeaders } = request;
     const head = {
@@ -256,8 +298,20 @@ export class Doors {
       if (response.destroyed) listener();
       else response.once('close', () => !response.writableFinished && listener());
     };
-    const answer = await receive({ ...head, rawBody, receivedAtMs: wallTimeMs() }, onClose);
-    return 'write' in answer ? { status: answer.status, headers: { ...answer.headers }, write: answer.write } : replyOf(answer);
+    this.requireRoom(); // those whose bodies were read meanwhile may have taken it
+    this.underWay += 1;
+    try {
+      const answer = await receive({ ...head, rawBody, receivedAtMs: wallTimeMs() }, onClose);
+      return 'write' in answer ? { status: answer.status, headers: { ...answer.headers }, write: answer.write } : replyOf(answer);
+    } finally {
+      this.underWay -= 1;
+      this.bodies.release(response);
+    }
+  }
+
+  /** Only requests that have come whole take room, so that slow ones take none from others. @throws RequestsExhausted */
+  private requireRoom(): void {
+    if (this.underWay >= this.limits.requests) throw new RequestsExhausted();
   }
 
   /** Turns an error into a problem+json response. */
@@ -277,6 +331,8 @@ interface Route {
   readonly route: string;
   readonly reply: () => Promise<Reply | StreamReply | undefined>;
 }
+
+const tooLongQueue: Route = { route: 'none', reply: () => Promise.reject(new PipelineTooLong(mostPipelined)) };
 
 interface Reply {
   readonly status: number;
@@ -347,6 +403,7 @@ async function refuseOrPass(
 
 /** The reason for which a request is refused wherever it goes: node:http reads heads that two servers could understand differently. */
 function headProblem({ rawHeaders, httpVersion, headers }: IncomingMessage): DomainError | undefined {
+  if (rawHeaders.length > 2 * mostHeaders) return new HeadersTooMany(mostHeaders);
   let hosts = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!;
@@ -365,7 +422,9 @@ function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
   // The property that node:http's own listener looks at: a response that has begun cannot be followed by another.
   const { _httpMessage: under } = socket as { _httpMessage?: ServerResponse | null };
   if (error.code === 'ECONNRESET' || !socket.writable || under?.headersSent === true) return void socket.destroy();
-  const { problem, headers } = problemOf(unparsed(error), { method: 'none', route: 'none' });
+  const failure = unparsed(error);
+  unreadable.inc({ code: failure.code });
+  const { problem, headers } = problemOf(failure, { method: 'none', route: 'none' });
   const text = JSON.stringify(problem);
   const fields = { ...headers, 'content-type': 'application/problem+json', 'content-length': Buffer.byteLength(text), connection: 'close' };
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);

@@ -25,6 +25,13 @@ export class HeadTooLarge extends DomainError {
   }
 }
 
+export class HeadersTooMany extends DomainError {
+  readonly code = 'request.headTooLarge';
+  constructor(most: number) {
+    super(`The request has more than ${most} headers; send fewer`);
+  }
+}
+
 /** The head did not end in time. */
 export class HeadTooSlow extends DomainError {
   readonly code = 'request.slow';
@@ -62,6 +69,25 @@ export class ContentEncodingUnsupported extends DomainError {
   readonly code = 'request.unsupportedMediaType';
   constructor(coding: string) {
     super(`The content encoding ${coding.slice(0, 100)} is not read here; send the body as it is, without Content-Encoding`);
+  }
+}
+
+/** As many requests are under way as the process takes at once. */
+export class RequestsExhausted extends DomainError {
+  readonly code = 'service.busy';
+  override readonly ours = true;
+  override readonly retryAfterMs = 1_000;
+  constructor() {
+    super('As many requests are under way as this process takes at once; come back in a moment');
+  }
+}
+
+/** One connection brought more requests than it was answered. */
+export class PipelineTooLong extends DomainError {
+  readonly code = 'service.busy';
+  override readonly retryAfterMs = 1_000;
+  constructor(most: number) {
+    super(`More than ${most} requests of this connection wait for their answers; read those before you send further ones`);
   }
 }
 

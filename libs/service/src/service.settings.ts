@@ -18,6 +18,8 @@ import { largestBodyBytes } from '#libs/messaging';
 import { databaseSettings } from '#libs/persistence';
 import { processSettings } from '#libs/process';
 import type { BodyLimits } from './body-reader.js';
+import { defaultDoorLimits } from './doors.js';
+import type { DoorLimits } from './doors.js';
 
 /** Settings that several services have. An app spreads these tables into its own, so wording and default are the same everywhere. */
 
@@ -74,6 +76,22 @@ export const httpSettings = {
       fallback: String(defaultBodyLimits.minBytesPerSecond),
     },
   ),
+  connectionLimit: integer(
+    'CONNECTION_LIMIT',
+    { min: 10, max: 1_000_000 },
+    {
+      help: 'Connections that callers may have open at once. For one more, that is closed which has been without a request for the longest time. Less than the open files that the process may have.',
+      fallback: String(defaultDoorLimits.connections),
+    },
+  ),
+  requestLimit: integer(
+    'REQUEST_LIMIT',
+    { min: 10, max: 100_000 },
+    {
+      help: 'Requests of doors that may be under way at once, of all connections together; further ones get 503 with Retry-After.',
+      fallback: String(defaultDoorLimits.requests),
+    },
+  ),
 };
 
 const trustedProxies = addressRanges('TRUSTED_PROXIES', {
@@ -110,6 +128,8 @@ export interface HttpOptions {
   operationsPort?: number | undefined;
   /** Limits of request bodies. Default: those of the settings. */
   bodies?: BodyLimits;
+  /** Limits of what is taken at once. Default: those of the settings. */
+  atOnce?: DoorLimits;
   /** True if nothing but operations is answered. Such a process is unready while something that it needs is away, whoever shares it. */
   isWorker?: boolean;
   /** How long a stop goes on serving before it closes the port. Default 0. */
@@ -139,14 +159,14 @@ export function workerHttpOptions(settings: Settings<typeof httpSettings>): Http
 }
 
 function listenOptions(settings: Settings<typeof httpSettings>): HttpOptions {
-  const { host, port, bodyLimitBytes, bodyBufferBytes, bodyTimeoutMs, bodyMinBytesPerSecond } = settings;
+  const { host, port, bodyLimitBytes, bodyBufferBytes, bodyTimeoutMs, bodyMinBytesPerSecond, connectionLimit, requestLimit } = settings;
   const bodies = {
     limitBytes: bodyLimitBytes,
     bufferBytes: bodyBufferBytes,
     timeoutMs: bodyTimeoutMs,
     minBytesPerSecond: bodyMinBytesPerSecond,
   };
-  return { host, port, bodies };
+  return { host, port, bodies, atOnce: { connections: connectionLimit, requests: requestLimit } };
 }
 
 export const logSettings = {

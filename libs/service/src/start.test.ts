@@ -40,6 +40,7 @@ describe.each(targets)('a request to %s that no part of the process should see i
     ['a length and chunks', lines(post, 'host: a', 'content-length: 1', 'transfer-encoding: chunked'), 400, 'request.malformed'],
     ['a header that is none', lines(get, 'host: a', 'no header'), 400, 'request.malformed'],
     ['a head that is too large', lines(get, 'host: a', `x: ${'x'.repeat(20_000)}`), 431, 'request.headTooLarge'],
+    ['a head of too many headers', lines(get, 'host: a', ...Array.from({ length: 2_100 }, () => 'x:')), 431, 'request.headTooLarge'],
     ['another protocol', lines('\u0016\u0003\u0001 hello'), 400, 'request.malformed'],
   ])('%s', async (_, request, status, code) => {
     const response = await exchange(request);

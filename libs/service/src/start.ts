@@ -64,7 +64,7 @@ export async function start(composition: Composition, stopping: AbortSignal = ne
   const { service, host, operationsPort } = composition;
   const operations = new Operations(readiness, composition.operationsKey);
   const addresses = new ClientAddresses(composition.trustedProxies ?? []);
-  const doors = new Doors(service, bodies, operationsPort === undefined ? operations : undefined, addresses);
+  const doors = new Doors(service, bodies, operationsPort === undefined ? operations : undefined, addresses, composition.atOnce);
   const adapter = new FastifyAdapter({
     serverFactory: (others: RequestListener) => doors.server(others),
     routerOptions: { maxParamLength: 256 },
