@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import autocannon from 'autocannon';
-import { freePort } from '#libs/ports';
+import { freePort, takesConnections } from '#libs/ports';
 import { waitFor } from '#libs/testing';
 import { cpuMs } from '../forms/process-cpu.js';
 import { ServiceProcess } from '../forms/service-process.js';
@@ -19,7 +19,7 @@ const connections = 256;
 const customerCounts = [100, 1, 1_000] as const;
 
 /** A server under load: the baseline, or ingestion on one log. */
-interface AckServer {
+export interface AckServer {
   name: string;
   url: string;
   pid: number;
@@ -83,21 +83,20 @@ function medians(measured: readonly AckLoad[]): AckLoad {
   };
 }
 
-async function baseline(): Promise<AckServer> {
+function baseline(): Promise<AckServer> {
+  return spawnServer('Fastify + HMAC alone', 'dist/test/bench/baseline-server.js', benchKeys.github);
+}
+
+/** A program that takes the port to listen on as its first argument, in a process of its own. */
+export async function spawnServer(name: string, program: string, ...more: readonly string[]): Promise<AckServer> {
   const port = await freePort();
-  const child = spawn(process.execPath, ['dist/test/bench/baseline-server.js', String(port), benchKeys.github], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  const url = `http://127.0.0.1:${port}`;
-  await waitFor(async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.ok === true, {
-    deadlineMs: 10_000,
-    what: 'the baseline to listen',
-  });
+  const child = spawn(process.execPath, [program, String(port), ...more], { stdio: ['ignore', 'ignore', 'inherit'] });
   const stop = async (): Promise<void> => {
     child.kill('SIGKILL');
     await once(child, 'exit');
   };
-  return { name: 'Fastify + HMAC alone', url, pid: child.pid!, stop };
+  await waitFor(() => takesConnections(port), { deadlineMs: 10_000, what: `${name} to listen` });
+  return { name, url: `http://127.0.0.1:${port}`, pid: child.pid!, stop };
 }
 
 async function millrace(environment: BenchEnvironment, log: string, brokers: readonly string[]): Promise<AckServer> {
@@ -121,6 +120,14 @@ export async function startIngestion(environment: BenchEnvironment, brokers: rea
   return ingestion;
 }
 
+/** The most acks per second, over as many connections as the bench of acks has: the median of its rounds, after one that warms up. */
+export async function maxAckRate(server: AckServer, customers: number): Promise<number> {
+  await load(server, customers, 2);
+  const rates: number[] = [];
+  for (let round = 0; round < rounds; round += 1) rates.push((await load(server, customers, secondsPerRound)).acksPerSecond);
+  return median(rates);
+}
+
 /** Measures requests answered with 2xx per second. Any other response fails the bench. */
 async function load({ url, pid }: AckServer, customers: number, seconds: number): Promise<AckLoad> {
   const webhooks = Array.from({ length: customers }, (_, index) => signedWebhook(`customer-${index}`));
@@ -139,7 +146,7 @@ async function load({ url, pid }: AckServer, customers: number, seconds: number)
 }
 
 /** Signs one body per customer in advance: the load generator shares the machine with the server and must not spend its CPU on signing. */
-function signedWebhook(login: string): { body: string; headers: Record<string, string> } {
+export function signedWebhook(login: string): { body: string; headers: Record<string, string> } {
   const body = JSON.stringify({ action: 'opened', repository: { owner: { login } }, issue: { title: 'Crash', body: 'x'.repeat(900) } });
   const signature = `sha256=${createHmac('sha256', benchKeys.github).update(body).digest('hex')}`;
   return { body, headers: { 'content-type': 'application/json', 'x-github-event': 'issues', 'x-hub-signature-256': signature } };

@@ -6,6 +6,7 @@ import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { setLogLevel } from '#libs/tracing';
 import { parsedOrExit } from '../options.js';
+import { benchAckLatency } from './ack-latency.js';
 import { benchAcks } from './acks.js';
 import { benchConsumer } from './consumer.js';
 import { benchDispatcher } from './dispatcher.js';
@@ -31,6 +32,7 @@ const benches: Record<string, Bench> = {
   limits: benchLimits,
   consumer: async (environment) => benchConsumer(await environment()),
   acks: async (environment) => benchAcks(await environment()),
+  'ack-latency': async (environment) => benchAckLatency(await environment(), Number(values.rounds)),
   verification: async (environment) => benchVerification(await environment()),
   latency: async (environment) => benchLatency(await environment()),
   noisy: async (environment) => benchNoisy(await environment(), Number(values.rounds)),
@@ -55,7 +57,7 @@ const { positionals: wanted, values } = parsedOrExit(
         /** For `growth`: events stored in the larger database. */
         events: { type: 'string', default: '1000000' },
         /**
-         * For `noisy`: the number of calm phases, and of noisy ones, of 8 s each. For `page` and `operations`: the number of measured rounds.
+         * For `noisy`: the number of calm phases, and of noisy ones, of 8 s each. For `page`, `operations` and `ack-latency`: the number of measured rounds.
          * For `event`: the number of starts of each contestant.
          */
         rounds: { type: 'string', default: '4' },
