@@ -36,8 +36,8 @@ function cells(preset: ProviderPreset): string[] {
   ];
 }
 
-function handshakeOf({ handshake, unsignedPost }: ProviderPreset): string {
-  const methods = [...(handshake?.methods ?? []), ...(unsignedPost === undefined ? [] : ['unsigned POST'])];
+function handshakeOf({ handshakes, unsignedPost }: ProviderPreset): string {
+  const methods = [...handshakes.map(({ method }) => method), ...(unsignedPost === undefined ? [] : ['unsigned POST'])];
   return methods.length === 0 ? '–' : methods.join(', ');
 }
 

@@ -105,6 +105,8 @@ export type { Mark, MarkedValue } from './documents/marks.js';
 export { clearText } from './documents/secret.js';
 export type { Secret, StoredSecretReference } from './documents/secret.js';
 export { presets } from './documents/presets.generated.js';
+export { signsForAnybody, sourceHandshake } from './documents/handshake.js';
+export type { HandshakeCondition, HandshakeValue, SourceHandshake, SourceHandshakeInput } from './documents/handshake.js';
 export { signatureScheme } from './documents/signature-scheme.js';
 export type { SignatureScheme, SignatureSchemeInput, SignatureSchemeKind, SignatureSchemeOf } from './documents/signature-scheme.js';
 export type { RequestRate } from './documents/rate-limit.js';

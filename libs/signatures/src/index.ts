@@ -4,7 +4,8 @@ export type { Verifier } from './scheme-verifier.js';
 export { presetOf } from './registry.js';
 export { providers } from './providers.generated.js';
 export type { Extraction, Preset, ProviderPreset, Split } from './preset.js';
-export type { Handshake, HandshakeResponse, UnsignedResponse } from './handshake.js';
+export { isChallenge, respondTo } from './handshake.js';
+export type { HandshakeRequest, HandshakeResponse, UnsignedResponse } from './handshake.js';
 export {
   HandshakeRefused,
   ParameterMissing,
@@ -14,5 +15,5 @@ export {
   SignatureMissing,
 } from './signature.errors.js';
 export { textAt } from './body-field.js';
-export { HmacKey } from './hmac-key.js';
+export { HmacKey, hmacKeyBytes } from './hmac-key.js';
 export { StandardWebhookSigner, requireStandardWebhookSecret, signStandardWebhook, verifyStandardWebhook } from './standard-webhook.js';

@@ -1,7 +1,7 @@
-import { signatureScheme } from '#libs/contracts';
-import type { SignatureScheme, SignatureSchemeInput } from '#libs/contracts';
+import { signatureScheme, sourceHandshake } from '#libs/contracts';
+import type { SignatureScheme, SignatureSchemeInput, SourceHandshake, SourceHandshakeInput } from '#libs/contracts';
 import type { Json } from '#libs/json';
-import type { Handshake, HandshakeResponse, UnsignedPost, UnsignedResponse } from './handshake.js';
+import type { HandshakeResponse, UnsignedPost, UnsignedResponse } from './handshake.js';
 import type { HeaderAliases } from './request.js';
 
 /**
@@ -63,7 +63,8 @@ export interface Preset extends Extraction {
   readonly owner?: { readonly path: string; readonly parameter: string };
   /** The field of a form that carries the event as JSON. */
   readonly jsonField?: string;
-  readonly handshake?: Handshake;
+  /** The provider's checks that somebody listens at the address of a source. They are answered, and are no events. */
+  readonly handshakes: readonly SourceHandshake[];
   /**
    * Answers a POST that the provider sends without a signature, and that is no event. It is called for requests of anybody, so its answer must be worth
    * nothing to them. Undefined: the request is refused.
@@ -85,18 +86,28 @@ export interface ProviderPreset extends Preset {
   readonly guide: PresetGuide;
 }
 
-type PresetInput = Omit<ProviderPreset, 'scheme' | 'aliases'> & { scheme: SignatureSchemeInput; aliases?: HeaderAliases };
+type PresetInput = Omit<ProviderPreset, 'scheme' | 'aliases' | 'handshakes'> & {
+  scheme: SignatureSchemeInput;
+  aliases?: HeaderAliases;
+  handshakes?: readonly SourceHandshakeInput[];
+};
 
-/** Checks the scheme of a preset as that of a document is checked. */
+/** Checks the scheme and the handshakes of a preset as those of a document are checked. */
 export function definePreset(preset: PresetInput): ProviderPreset {
-  return Object.freeze({ ...preset, aliases: preset.aliases ?? {}, scheme: signatureScheme.parse(preset.scheme) });
+  return Object.freeze({
+    ...preset,
+    aliases: preset.aliases ?? {},
+    scheme: signatureScheme.parse(preset.scheme),
+    handshakes: (preset.handshakes ?? []).map((one) => sourceHandshake.parse(one)),
+  });
 }
 
 /** A custom scheme with the defaults for an unknown provider: the signed id is the event's, and `body.type` its type. */
-export function customPreset(scheme: SignatureScheme): Preset {
+export function customPreset(scheme: SignatureScheme, handshakes: readonly SourceHandshake[]): Preset {
   const idHeader = 'idHeader' in scheme ? scheme.idHeader : undefined;
   return {
     scheme,
+    handshakes,
     aliases: {},
     sends: 'any',
     eventId: idHeader === undefined ? [] : [`headers.${JSON.stringify(idHeader.toLowerCase())}`],

@@ -92,7 +92,7 @@ test.each(Object.entries(providers))('docs/providers.md says of %s what the code
 test('every document in docs/providers.md can be applied', () => {
   const page = readFileSync(new URL('../../../docs/providers.md', import.meta.url), 'utf8');
   const examples = [...page.matchAll(/```yaml\n(.*?)```/gs)].map(([, text]) => document.parse(parse(text!)));
-  expect(examples).toHaveLength(Object.keys(providers).length + 6);
+  expect(examples).toHaveLength(Object.keys(providers).length + 7);
   for (const { spec } of examples as SourceDocument[]) {
     const scheme = presetOf(spec)?.scheme;
     const publicUrl = spec.scheme === 'api-key' || spec.publicUrl === undefined ? undefined : clearText(spec.publicUrl);

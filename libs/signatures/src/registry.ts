@@ -6,5 +6,5 @@ import { providers } from './providers.generated.js';
 /** The preset of a source; undefined if its requests carry an API key instead of a signature. */
 export function presetOf(spec: SourceSpec): Preset | undefined {
   if (spec.scheme === 'api-key') return undefined;
-  return spec.scheme === 'custom' ? customPreset(spec.custom) : providers[spec.scheme];
+  return spec.scheme === 'custom' ? customPreset(spec.custom, spec.handshakes ?? []) : providers[spec.scheme];
 }

@@ -1,19 +1,43 @@
+import { isUtf8 } from 'node:buffer';
+import { JsonTooDeep, parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import type { DoorRequest } from '#libs/service';
-import { SignatureMismatch, SignatureMissing, textAt } from '#libs/signatures';
+import { SignatureMismatch, SignatureMissing, isChallenge, respondTo, textAt } from '#libs/signatures';
 import type { HandshakeResponse, UnsignedResponse } from '#libs/signatures';
 import type { WebhookSource } from './source.js';
 
 /** Undefined if the request is an event, which is verified now. @throws SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired */
-export function verifyWebhook({ verifier, preset, secrets }: WebhookSource, request: DoorRequest): UnsignedResponse | undefined {
+export function verifyWebhook(webhook: WebhookSource, request: DoorRequest): UnsignedResponse | undefined {
+  const { verifier, preset, secrets, signsForAnybody } = webhook;
+  const { headers, rawBody, receivedAtMs } = request;
   try {
-    verifier.verify(request, request.receivedAtMs);
-    return undefined;
+    verifier.verify(request, receivedAtMs);
   } catch (error) {
-    const { headers, rawBody } = request;
-    const answer = error instanceof SignatureMissing ? preset.unsignedPost?.({ headers, rawBody, secrets }) : undefined;
+    if (!(error instanceof SignatureMissing)) throw error;
+    const answer = preset.unsignedPost?.({ headers, rawBody, secrets }) ?? unsignedHandshake(webhook, request);
     if (answer === undefined) throw error;
     return answer;
+  }
+  if (signsForAnybody && isChallenge(rawBody))
+    throw new SignatureMismatch('The body could be a challenge, which this source signs for anybody; send events as JSON objects');
+  return undefined;
+}
+
+/** The longest body in which a handshake without a signature is looked for. */
+const mostUnsignedBytes = 65_536;
+
+function unsignedHandshake(webhook: WebhookSource, request: DoorRequest): HandshakeResponse | undefined {
+  const { rawBody } = request;
+  if (webhook.preset.handshakes.every(({ signed }) => signed) || rawBody.length > mostUnsignedBytes) return undefined;
+  return responseTo(webhook, request, jsonOrNull(rawBody), false);
+}
+
+function jsonOrNull(rawBody: Buffer): Json {
+  try {
+    return isUtf8(rawBody) && rawBody.length > 0 ? parseJson(rawBody.toString('utf8')) : null;
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof JsonTooDeep) return null;
+    throw error;
   }
 }
 
@@ -23,20 +47,24 @@ export function requireOwner({ preset: { owner }, parameters }: WebhookSource, b
   throw new SignatureMismatch(`The request is not for the ${owner.parameter} of this source`);
 }
 
-export function handshakeResponse(
-  { preset, secrets, parameters }: WebhookSource,
-  request: DoorRequest,
+/** Undefined if the request is no handshake. A POST was verified before. @throws HandshakeMalformed */
+export function handshakeResponse(webhook: WebhookSource, request: DoorRequest, body: Json): HandshakeResponse | undefined {
+  return webhook.preset.handshakes.length === 0 ? undefined : responseTo(webhook, request, body, true);
+}
+
+function responseTo(
+  { preset, parameters, key }: WebhookSource,
+  { method, target, headers }: DoorRequest,
   body: Json,
+  isSigned: boolean,
 ): HandshakeResponse | undefined {
-  const { handshake } = preset;
-  if (handshake === undefined || !handshake.methods.some((method) => method === request.method)) return undefined;
-  const { method, target, headers } = request;
-  return handshake.respond({
+  return respondTo(preset.handshakes, {
     method,
+    isSigned,
     headers,
     body,
-    secrets,
     parameters,
+    key,
     get query() {
       return new URLSearchParams(target.split('?', 2)[1]);
     },

@@ -28,8 +28,8 @@ export class WebhookService {
 
   /** The methods besides POST that the provider of a source uses for handshakes; none if there is no such source. */
   async handshakeMethods(address: string): Promise<readonly string[]> {
-    const methods = (await this.sources.atNew(address))?.webhook?.preset.handshake?.methods ?? [];
-    return methods.filter((method) => method !== 'POST');
+    const handshakes = (await this.sources.atNew(address))?.webhook?.preset.handshakes ?? [];
+    return [...new Set(handshakes.map(({ method }) => method))].filter((method) => method !== 'POST');
   }
 
   /**

@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import { addressOrSecret, textOrSecret } from './credential.js';
 import { documentOf } from './document-of.js';
+import { signsForAnybody, sourceHandshakes } from './handshake.js';
+import type { SourceHandshake } from './handshake.js';
 import { laneRules } from './lane-rules.js';
 import { presets } from './presets.generated.js';
 import { expression } from './references.js';
 import { secret } from './secret.js';
 import { signatureScheme } from './signature-scheme.js';
+import type { SignatureScheme } from './signature-scheme.js';
 import { sourceRules } from './source-rules.js';
 
 const extraction = {
@@ -50,6 +53,40 @@ const secrets = z
   .max(4)
   .describe('Active secrets. Each of them verifies, so an old and a new one can overlap during a rotation.');
 
+interface WithHandshakes {
+  custom: SignatureScheme;
+  handshakes?: SourceHandshake[] | undefined;
+  parameters?: object | undefined;
+}
+
+function checkHandshakes({ custom, handshakes = [], parameters: given = {} }: WithHandshakes, context: z.RefinementCtx): void {
+  const refuse = (path: (string | number)[], message: string): void =>
+    context.addIssue({ code: 'custom', path: ['handshakes', ...path], message });
+  for (const [at, handshake] of handshakes.entries()) {
+    for (const [which, { parameter }] of handshake.when.entries()) {
+      if (parameter !== undefined && !Object.hasOwn(given, parameter))
+        refuse(
+          [at, 'when', which, 'parameter'],
+          `is no name in parameters; add parameters.${parameter} with the value that the provider sends`,
+        );
+    }
+    const answers = [handshake.text, ...Object.values(handshake.json ?? {})];
+    const needsKey = answers.some((one) => one?.hmac !== undefined);
+    const signsBody = 'template' in custom && (custom.kind ?? 'hmac') === 'hmac' && custom.template.includes('{body}');
+    if (needsKey && isPublic(custom))
+      refuse([at], 'has an hmac, which needs a shared secret: a scheme of the kind hmac, fields, token or basic');
+    else if (signsForAnybody(handshake) && !signsBody)
+      refuse(
+        [at],
+        'would sign for anybody; only a scheme of the kind hmac with {body} in its template can tell such a code from the signature of an event',
+      );
+  }
+}
+
+function isPublic({ kind }: SignatureScheme): boolean {
+  return kind === 'none' || kind === 'asymmetric' || kind === 'certificate' || kind === 'client-certificate';
+}
+
 /** Exactly how requests to this source are verified. */
 export const sourceSpec = z.discriminatedUnion('scheme', [
   z.strictObject({
@@ -67,6 +104,7 @@ export const sourceSpec = z.discriminatedUnion('scheme', [
         .or(z.array(secret).max(0))
         .default([])
         .describe('As for a preset. The kind `none` has no secrets, and every other needs one.'),
+      handshakes: sourceHandshakes,
       publicUrl,
       parameters,
       ...extraction,
@@ -74,6 +112,7 @@ export const sourceSpec = z.discriminatedUnion('scheme', [
     .superRefine((spec, context) => {
       const message = spec.custom.kind === 'none' ? 'must be left out: the kind none has no secrets' : 'must have at least one secret';
       if ((spec.custom.kind === 'none') === spec.secrets.length > 0) context.addIssue({ code: 'custom', path: ['secrets'], message });
+      checkHandshakes(spec, context);
     }),
   z
     .strictObject({

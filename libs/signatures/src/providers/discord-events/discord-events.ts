@@ -17,10 +17,7 @@ export const discordEvents = definePreset({
   type: ['body.event.type'],
   customer: ['body.event.data.user_id', 'body.event.data.user.id', 'body.event.data.guild.id', 'body.application_id'],
   occurredAt: ['body.event.timestamp'],
-  handshake: {
-    methods: ['POST'],
-    respond: ({ body }) => (body !== null && typeof body === 'object' && 'type' in body && body.type === 0 ? taken : undefined),
-  },
+  handshakes: [{ method: 'POST', when: [{ body: 'type', equals: 0 }], status: 204 }],
   answer: () => taken,
   retryHours: 1 / 6,
   guide: {

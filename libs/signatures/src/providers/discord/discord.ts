@@ -28,7 +28,7 @@ export const discord = definePreset({
   ],
   customer: ['body.guild_id', 'body.member.user.id', 'body.user.id'],
   occurredAt: [],
-  handshake: { methods: ['POST'], respond: ({ body }) => (typeOf(body) === 1 ? { status: 200, body: { type: 1 } } : undefined) },
+  handshakes: [{ method: 'POST', when: [{ body: 'type', equals: 1 }], json: { type: { value: 1 } } }],
   answer: (body) => ({ status: 200, body: responses[typeOf(body) ?? 0] ?? { type: 5 } }),
   retryHours: 0,
   guide: {

@@ -14,7 +14,7 @@ export const intercom = definePreset({
   ],
   occurredAt: ['body.created_at'],
   // Sent when the address is saved. It asks for nothing but a 2xx.
-  handshake: { methods: ['HEAD'], respond: () => ({ status: 200, body: '' }) },
+  handshakes: [{ method: 'HEAD' }],
   retryHours: 1 / 60,
   guide: {
     title: 'Intercom',

@@ -1,4 +1,3 @@
-import type { Json } from '#libs/json';
 import { definePreset } from '../../preset.js';
 
 export const line = definePreset({
@@ -10,7 +9,7 @@ export const line = definePreset({
   customer: ['body.source.userId', 'body.source.groupId', 'body.source.roomId'],
   occurredAt: ['body.timestamp'],
   // The console's button "verify" sends a request without events.
-  handshake: { methods: ['POST'], respond: ({ body }) => (hasNoEvents(body) ? { status: 200, body: {} } : undefined) },
+  handshakes: [{ method: 'POST', when: [{ body: 'events', equals: [] }], json: {} }],
   retryHours: undefined,
   guide: {
     title: 'LINE',
@@ -20,7 +19,3 @@ export const line = definePreset({
 for the channel.`,
   },
 });
-
-function hasNoEvents(body: Json): boolean {
-  return body !== null && typeof body === 'object' && 'events' in body && Array.isArray(body.events) && body.events.length === 0;
-}

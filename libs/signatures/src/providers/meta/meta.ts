@@ -15,7 +15,7 @@ export const meta = definePreset({
   customer: ['body.entry.messaging.sender.id', 'body.entry.changes.value.from.id', 'body.entry.id'],
   occurredAt: ['body.entry.messaging.timestamp', 'body.entry.time'],
   retryHours: 36,
-  handshake: challengeByGet('verifyToken'),
+  handshakes: [challengeByGet('verifyToken')],
   parameters: { verifyToken: 'the verify token that you choose and enter beside the address in the app’s dashboard' },
   guide: {
     title: 'Meta (Facebook, Instagram, Threads)',

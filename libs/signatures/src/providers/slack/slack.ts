@@ -1,6 +1,4 @@
-import type { Json } from '#libs/json';
 import { definePreset } from '../../preset.js';
-import { HandshakeMalformed } from '../../signature.errors.js';
 
 export const slack = definePreset({
   scheme: {
@@ -16,14 +14,7 @@ export const slack = definePreset({
   type: ['body.event.type', 'body.type', 'body.command'],
   customer: ['body.team_id', 'body.team.id', 'body.enterprise_id', 'body.enterprise.id'],
   occurredAt: ['body.event_time', 'body.action_ts'],
-  handshake: {
-    methods: ['POST'],
-    respond: ({ body }) => {
-      if (!isUrlVerification(body)) return undefined;
-      if (typeof body['challenge'] !== 'string') throw new HandshakeMalformed('url_verification');
-      return { status: 200, body: body['challenge'] };
-    },
-  },
+  handshakes: [{ method: 'POST', when: [{ body: 'type', equals: 'url_verification' }], text: { body: 'challenge' } }],
   retryHours: 1,
   guide: {
     title: 'Slack',
@@ -34,7 +25,3 @@ Interactive components (JSON in a form’s \`payload\`) and slash commands (a fo
 organization names no workspace and belongs to the enterprise.`,
   },
 });
-
-function isUrlVerification(body: Json): body is { [field: string]: Json } {
-  return body !== null && typeof body === 'object' && 'type' in body && body.type === 'url_verification';
-}

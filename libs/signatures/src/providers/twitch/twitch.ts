@@ -1,6 +1,4 @@
-import type { Json } from '#libs/json';
 import { definePreset } from '../../preset.js';
-import { HandshakeMalformed } from '../../signature.errors.js';
 
 export const twitch = definePreset({
   scheme: {
@@ -26,15 +24,13 @@ export const twitch = definePreset({
     'body.subscription.id',
   ],
   occurredAt: ['headers."twitch-eventsub-message-timestamp"'],
-  handshake: {
-    methods: ['POST'],
-    respond: ({ headers, body }) => {
-      if (headers['twitch-eventsub-message-type'] !== 'webhook_callback_verification') return undefined;
-      const challenge = challengeOf(body);
-      if (typeof challenge !== 'string') throw new HandshakeMalformed('webhook_callback_verification');
-      return { status: 200, body: challenge };
+  handshakes: [
+    {
+      method: 'POST',
+      when: [{ header: 'twitch-eventsub-message-type', equals: 'webhook_callback_verification' }],
+      text: { body: 'challenge' },
     },
-  },
+  ],
   retryHours: undefined,
   guide: {
     title: 'Twitch',
@@ -44,7 +40,3 @@ export const twitch = definePreset({
 challenge. When Twitch ends a subscription, an event of the type \`revocation\` says why. The tolerance is the ten minutes that Twitch recommends.`,
   },
 });
-
-function challengeOf(body: Json): Json | undefined {
-  return body !== null && typeof body === 'object' && 'challenge' in body ? body.challenge : undefined;
-}

@@ -23,7 +23,7 @@ export const whatsapp = definePreset({
   ],
   occurredAt: ['body.entry.changes.value.messages.timestamp', 'body.entry.changes.value.statuses.timestamp', 'body.entry.time'],
   retryHours: 168,
-  handshake: challengeByGet('verifyToken'),
+  handshakes: [challengeByGet('verifyToken')],
   parameters: { verifyToken: 'the verify token that you choose and enter beside the address in the app’s dashboard' },
   guide: {
     title: 'WhatsApp',

@@ -1,4 +1,3 @@
-import type { Json } from '#libs/json';
 import { definePreset } from '../../preset.js';
 
 const taken = { status: 200, body: '' };
@@ -14,7 +13,7 @@ export const xero = definePreset({
   customer: ['body.tenantId'],
   occurredAt: ['body.eventDateUtc ? body.eventDateUtc & "Z"'],
   // The "intent to receive": signed requests without events get 200, and those that are signed wrongly 401.
-  handshake: { methods: ['POST'], respond: ({ body }) => (hasNoEvents(body) ? taken : undefined) },
+  handshakes: [{ method: 'POST', when: [{ body: 'events', equals: [] }] }],
   answer: () => taken,
   retryHours: 24,
   guide: {
@@ -25,7 +24,3 @@ export const xero = definePreset({
 address (“intent to receive”) is passed by verifying as usual. The customer is the organisation.`,
   },
 });
-
-function hasNoEvents(body: Json): boolean {
-  return body !== null && typeof body === 'object' && 'events' in body && Array.isArray(body.events) && body.events.length === 0;
-}

@@ -1,7 +1,4 @@
-import { createHmac } from 'node:crypto';
-import type { Json } from '#libs/json';
 import { definePreset } from '../../preset.js';
-import { HandshakeMalformed } from '../../signature.errors.js';
 
 export const zoom = definePreset({
   scheme: {
@@ -16,16 +13,14 @@ export const zoom = definePreset({
   type: ['body.event'],
   customer: ['body.payload.object.host_id', 'body.payload.object.owner_id', 'body.payload.account_id'],
   occurredAt: ['body.event_ts'],
-  handshake: {
-    methods: ['POST'],
-    respond: ({ body, secrets }) => {
-      if (!isUrlValidation(body)) return undefined;
-      const plainToken = body.payload?.plainToken;
-      if (typeof plainToken !== 'string') throw new HandshakeMalformed('endpoint.url_validation');
-      // Zoom knows one secret, so the first one stands for all.
-      return { status: 200, body: { plainToken, encryptedToken: createHmac('sha256', secrets[0]!).update(plainToken).digest('hex') } };
+  // Zoom knows one secret, so the first one stands for all.
+  handshakes: [
+    {
+      method: 'POST',
+      when: [{ body: 'event', equals: 'endpoint.url_validation' }],
+      json: { plainToken: { body: 'payload.plainToken' }, encryptedToken: { body: 'payload.plainToken', hmac: {} } },
     },
-  },
+  ],
   retryHours: 2.1,
   guide: {
     title: 'Zoom',
@@ -35,7 +30,3 @@ export const zoom = definePreset({
 is made with the first of the secrets; during a rotation, put Zoom’s current one first. Zoom tries again after 5, 30 and 90 minutes.`,
   },
 });
-
-function isUrlValidation(body: Json): body is { event: 'endpoint.url_validation'; payload?: { plainToken?: Json } } {
-  return body !== null && typeof body === 'object' && 'event' in body && body.event === 'endpoint.url_validation';
-}
