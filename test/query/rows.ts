@@ -42,6 +42,7 @@ export class Rows {
     code?: string | null;
     receivedAt?: Date;
     headers?: Readonly<Record<string, string>>;
+    query?: string | null;
     redacted?: readonly string[];
     isVerified?: boolean;
     body?: string | Buffer;
@@ -57,6 +58,7 @@ export class Rows {
       outcome = 'refused',
       receivedAt = new Date(),
       headers = {},
+      query = null,
       redacted = [],
       isVerified = false,
     } = row;
@@ -64,7 +66,7 @@ export class Rows {
     const code = row.code === undefined ? 'signature.mismatch' : row.code;
     const list = Object.entries(headers).map(([name, value]) => ({ name, value }));
     const values = [tenant, id, source, outcome, code, receivedAt, JSON.stringify(list), JSON.stringify(redacted), isVerified];
-    await this.database.query(insertRequest, [...values, Buffer.from(body), bodyBytes, `/webhooks/${tenant}.${source}`]);
+    await this.database.query(insertRequest, [...values, Buffer.from(body), bodyBytes, `/webhooks/${tenant}.${source}`, query]);
     await this.database.query(insertRequestEvents, [tenant, id, events]);
   }
 
@@ -367,8 +369,8 @@ const insertCustomer = statement(
 const insertRequest = statement(
   'rows.request',
   `INSERT INTO request (tenant_id, id, source, outcome, code, message, received_at, method, path, headers, redacted, client_address, is_proxied,
-     is_verified, body, body_bytes, kept_bytes)
-   VALUES ($1, $2, $3, $4, $5, 'It was refused', $6, 'POST', $12, $7, $8, '192.0.2.1', false, $9, $10, $11, $11)`,
+     is_verified, body, body_bytes, kept_bytes, query)
+   VALUES ($1, $2, $3, $4, $5, 'It was refused', $6, 'POST', $12, $7, $8, '192.0.2.1', false, $9, $10, $11, $11, $13)`,
 );
 const insertRequestEvents = statement(
   'rows.requestEvents',

@@ -7,7 +7,7 @@ export { eventsOf, readRequest } from './received-events.js';
 export type { ReceivedEvent } from './received-events.js';
 export { RequestUnverifiable, readAgain } from './repeated-request.js';
 export type { EarlierRequest } from './repeated-request.js';
-export { resolveSource } from './source.js';
+export { resolveSource, secretPartsOf } from './source.js';
 export type { Source, WebhookSource } from './source.js';
 export { AddressForbidden, EventMisfit } from './source-rules.js';
 export { handshakeResponse, requireOwner, verifyWebhook } from './webhook.js';

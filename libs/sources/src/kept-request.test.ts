@@ -117,6 +117,23 @@ describe('of a request is kept', () => {
     }
   });
 
+  test('no token, also a wrong one, in the header or parameter where the source has it, whatever its name', () => {
+    const byHeader = keptOf(
+      sourceWith({ scheme: 'custom', custom: { kind: 'token', header: 'X-Odd' }, secrets: [{ value: 'a shared secret' }] }),
+      {
+        headers: { 'x-odd': 'a mistyped secret' },
+      },
+    );
+    expect([byHeader.headers, byHeader.redacted]).toEqual([[{ name: 'x-odd', value: '[redacted]' }], ['header x-odd']]);
+    const handshakes = [{ method: 'GET', when: [{ query: 'verify', parameter: 'word' }], text: { query: 'c' } }];
+    const byQuery = keptOf(sourceWith({ ...hmac, parameters: { word: { value: 'x' } }, handshakes }), {
+      method: 'GET',
+      target: '/webhooks/acme.partner?verify=guess&c=1',
+      headers: {},
+    });
+    expect([byQuery.query, byQuery.redacted]).toEqual(['verify=[redacted]&c=1', ['query verify']]);
+  });
+
   test('nothing of the key of a Standard Webhooks secret, also without its prefix', () => {
     const key = Buffer.from('a key of twenty-four byte').toString('base64');
     const kept = keptOf(sourceWith({ ...hmac, secrets: [{ value: `whsec_${key}` }] }), { headers: { 'x-odd': `it is ${key}` }, body: key });

@@ -1,7 +1,7 @@
 import type { SignatureScheme } from '#libs/contracts';
 import { Redaction } from '#libs/redaction';
 import type { VerifiableRequest } from '#libs/signatures';
-import type { WebhookSource } from './source.js';
+import type { SecretParts, WebhookSource } from './source.js';
 
 /** A request without its secrets, and with a body of limited length. */
 export interface KeptRequest {
@@ -35,11 +35,14 @@ export class RequestRedaction {
   private readonly signed: SignedParts;
   /** Headers that are no credentials, whatever their names: they prove something without being secret, or are read as data of events. */
   private readonly known: ReadonlySet<string>;
+  /** Where the source has its credentials, whatever the names: the header or parameter of a token, also one in a handshake. */
+  private readonly credentials: CredentialPlaces;
   private readonly secrets: Redaction;
   private readonly secretBytes: readonly Buffer[];
 
-  constructor(source: WebhookSource) {
+  constructor(source: SecretParts) {
     this.signed = signedPartsOf(source);
+    this.credentials = credentialPlacesOf(source);
     this.known = new Set([...this.signed.headers, ...headersRead(source)]);
     // Public keys and certificates are no secrets, and stand in requests of some schemes.
     const secrets = isPublic(source.preset.scheme) ? [] : source.secrets.flatMap(formsOf).filter(({ length }) => length >= shortestSecret);
@@ -49,50 +52,78 @@ export class RequestRedaction {
 
   /** @param maxBodyBytes a longer body is cut */
   kept({ method, target, rawHeaders, rawBody }: VerifiableRequest, maxBodyBytes: number): KeptRequest {
-    const redacted = new Set<string>();
     const headers: { name: string; value: string }[] = [];
-    for (let at = 0; at < rawHeaders.length; at += 2) {
-      const name = rawHeaders[at]!;
-      const value = this.valueOf(name.toLowerCase(), rawHeaders[at + 1]!);
-      if (value !== rawHeaders[at + 1]) redacted.add(`header ${name.toLowerCase()}`);
-      headers.push({ name, value });
-    }
-    const mayKeepBody = !this.secretBytes.some((secret) => rawBody.includes(secret));
-    if (!mayKeepBody) redacted.add('body');
-    const { path, query } = this.addressOf(target, redacted);
+    for (let at = 0; at < rawHeaders.length; at += 2) headers.push({ name: rawHeaders[at]!, value: rawHeaders[at + 1]! });
+    const start = target.indexOf('?');
+    const [path, query] = start === -1 ? [target, null] : [target.slice(0, start), target.slice(start + 1)];
+    const mayKeep = this.mayKeepBody(rawBody);
+    const { redacted, ...head } = this.again({ path, query, headers, redacted: [] });
     return {
       method,
-      path,
-      query,
-      headers,
-      redacted: [...redacted],
-      body: mayKeepBody ? rawBody.subarray(0, maxBodyBytes) : Buffer.alloc(0),
+      ...head,
+      redacted: mayKeep ? redacted : [...redacted, 'body'],
+      body: mayKeep ? rawBody.subarray(0, maxBodyBytes) : Buffer.alloc(0),
       bodyBytes: rawBody.length,
     };
   }
 
+  /**
+   * The same parts without what is secret by this source. A request that was kept while its source was another one may show what is a secret now.
+   * The body has to be asked for: {@link mayKeepBody}.
+   */
+  again({ path, query, headers, redacted }: KeptHead): KeptHead {
+    const found = new Set(redacted);
+    const kept = headers.map(({ name, value }) => {
+      const without = this.valueOf(name.toLowerCase(), value);
+      if (without !== value) found.add(`header ${name.toLowerCase()}`);
+      return { name, value: without };
+    });
+    const shownQuery = query === null ? null : this.queryOf(query, found);
+    return { path, query: shownQuery, headers: kept, redacted: [...found] };
+  }
+
+  /** False if a secret of the source stands in it. */
+  mayKeepBody(body: Buffer): boolean {
+    return !this.secretBytes.some((secret) => body.includes(secret));
+  }
+
   private valueOf(name: string, value: string): string {
-    if (neverKept.has(name)) return mark;
+    if (neverKept.has(name) || this.credentials.headers.has(name)) return mark;
     if (this.known.has(name)) return this.secrets.apply(value);
     return secretName.test(name) || credentials.test(value) ? mark : this.secrets.apply(value);
   }
 
-  private addressOf(target: string, redacted: Set<string>): { path: string; query: string | null } {
-    const start = target.indexOf('?');
-    if (start === -1) return { path: target, query: null };
-    const pairs = target.slice(start + 1).split('&');
-    const query = pairs.map((pair) => {
+  private queryOf(query: string, redacted: Set<string>): string {
+    const pairs = query.split('&').map((pair) => {
       const end = pair.indexOf('=');
       if (end === -1) return this.secrets.apply(pair);
       const name = decodedName(pair.slice(0, end));
       const isSigned = this.signed.parameters.has(name);
-      const isSecret = !isSigned && (secretName.test(name) || secretParameter.test(name));
+      const isCredential = this.credentials.parameters.has(name);
+      const isSecret = isCredential || (!isSigned && (secretName.test(name) || secretParameter.test(name)));
       const kept = isSecret ? `${pair.slice(0, end)}=${mark}` : this.secrets.apply(pair);
       if (kept !== pair) redacted.add(`query ${name}`);
       return kept;
     });
-    return { path: target.slice(0, start), query: query.join('&') };
+    return pairs.join('&');
   }
+}
+
+type KeptHead = Pick<KeptRequest, 'path' | 'query' | 'headers' | 'redacted'>;
+
+interface CredentialPlaces {
+  /** In lower case. */
+  readonly headers: ReadonlySet<string>;
+  readonly parameters: ReadonlySet<string>;
+}
+
+function credentialPlacesOf({ preset: { scheme, handshakes } }: SecretParts): CredentialPlaces {
+  const token = scheme.kind === 'token' ? [scheme] : [];
+  const places = [...token, ...handshakes.flatMap(({ when }) => when.filter(({ parameter }) => parameter !== undefined))];
+  return {
+    headers: new Set(places.flatMap(({ header }) => (header === undefined ? [] : [header.toLowerCase()]))),
+    parameters: new Set(places.flatMap(({ query }) => (query === undefined ? [] : [query]))),
+  };
 }
 
 type KeptParts = Pick<KeptRequest, 'method' | 'redacted' | 'body' | 'bodyBytes'>;
@@ -126,7 +157,7 @@ export function readingGap({ expressions }: WebhookSource, { method, redacted, b
 }
 
 /** The headers that the expressions of a source read by their names, without that of a token. */
-function headersRead({ expressions, preset: { scheme } }: WebhookSource): string[] {
+function headersRead({ expressions, preset: { scheme } }: SecretParts): string[] {
   const token = scheme.kind === 'token' ? scheme.header?.toLowerCase() : undefined;
   const names = expressions.flatMap((text) => [...text.matchAll(/headers\.(?:"([^"]+)"|`([^`]+)`|(\w+))/g)]);
   return names.map(([, quoted, ticked, plain]) => (quoted ?? ticked ?? plain)!.toLowerCase()).filter((name) => name !== token);
@@ -140,7 +171,7 @@ interface SignedParts {
 }
 
 /** The parts of a request that prove who sent it without being credentials themselves. */
-function signedPartsOf({ preset: { scheme, aliases } }: WebhookSource): SignedParts {
+function signedPartsOf({ preset: { scheme, aliases } }: SecretParts): SignedParts {
   if (scheme.kind === 'token' || scheme.kind === 'basic') return { headers: new Set(), parameters: new Set(), signsQuery: false };
   const texts = Object.entries(scheme).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
   const template = 'template' in scheme ? scheme.template : '';

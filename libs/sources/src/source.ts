@@ -1,7 +1,7 @@
-import { clearText } from '#libs/contracts';
-import type { Lane, RequestRate, SourceSpec } from '#libs/contracts';
+import { clearText, signsForAnybody } from '#libs/contracts';
+import type { Lane, RequestRate, SignatureScheme, SourceSpec } from '#libs/contracts';
 import { EventFieldReader, laneOf } from '#libs/intake';
-import { createVerifier, presetOf } from '#libs/signatures';
+import { createVerifier, hmacKeyBytes, presetOf } from '#libs/signatures';
 import type { Extraction, Preset, Verifier } from '#libs/signatures';
 import { SourceRules } from './source-rules.js';
 
@@ -28,11 +28,18 @@ export interface WebhookSource {
   readonly verifier: Verifier;
   /** The texts of the expressions that read its events. */
   readonly expressions: readonly string[];
-  /** The active secrets, for handshakes. */
+  /** The active secrets. */
   readonly secrets: readonly string[];
+  /** The first of them as a key, for handshakes; undefined if there is none. */
+  readonly key: Buffer | undefined;
+  /** True if a handshake is answered to anybody with a code that the key makes. */
+  readonly signsForAnybody: boolean;
   /** The values that the document gives the provider's parameters. */
   readonly parameters: Readonly<Record<string, string>>;
 }
+
+/** What of a source decides which parts of its requests are secrets. */
+export type SecretParts = Pick<WebhookSource, 'preset' | 'expressions' | 'secrets'>;
 
 /** The fields of a CloudEvent are its attributes. Expressions see them as `ce-…` headers in all three content modes. */
 const cloudEventAttributes: Extraction = {
@@ -45,15 +52,7 @@ const cloudEventAttributes: Extraction = {
 /** @throws SecretInvalid, PublicUrlMissing, ParameterMissing, ExpressionInvalid */
 export function resolveSource(tenant: string, name: string, spec: SourceSpec): Source {
   const preset = presetOf(spec);
-  const defaults = preset ?? cloudEventAttributes;
-  const { typeDetail } = defaults;
-  const extraction: Extraction = {
-    eventId: spec.eventId === undefined ? defaults.eventId : [spec.eventId],
-    type: spec.type === undefined ? defaults.type : [spec.type],
-    ...(spec.type === undefined && typeDetail !== undefined ? { typeDetail } : {}),
-    customer: spec.customer === undefined ? defaults.customer : [spec.customer],
-    occurredAt: defaults.occurredAt,
-  };
+  const extraction = extractionOf(spec, preset ?? cloudEventAttributes);
   return {
     tenant,
     name,
@@ -67,15 +66,43 @@ export function resolveSource(tenant: string, name: string, spec: SourceSpec): S
   };
 }
 
+/** The same of a Source document that may not be usable, such as for a secret in the wrong form; undefined if it takes no webhooks. */
+export function secretPartsOf(spec: SourceSpec): SecretParts | undefined {
+  const preset = presetOf(spec);
+  if (preset === undefined || spec.scheme === 'api-key') return undefined;
+  return { preset, expressions: textsOf(extractionOf(spec, preset)), secrets: spec.secrets.map(clearText) };
+}
+
+function extractionOf(spec: SourceSpec, defaults: Extraction): Extraction {
+  const { typeDetail } = defaults;
+  return {
+    eventId: spec.eventId === undefined ? defaults.eventId : [spec.eventId],
+    type: spec.type === undefined ? defaults.type : [spec.type],
+    ...(spec.type === undefined && typeDetail !== undefined ? { typeDetail } : {}),
+    customer: spec.customer === undefined ? defaults.customer : [spec.customer],
+    occurredAt: defaults.occurredAt,
+  };
+}
+
+const textsOf = (extraction: Extraction): string[] =>
+  Object.values(extraction as unknown as Record<string, string | readonly string[]>).flat();
+
 function webhookOf(preset: Preset, spec: Exclude<SourceSpec, { scheme: 'api-key' }>, extraction: Extraction): WebhookSource {
   const secrets = spec.secrets.map(clearText);
   const publicUrl = spec.publicUrl === undefined ? undefined : clearText(spec.publicUrl);
   const parameters = Object.fromEntries(Object.entries(spec.parameters ?? {}).map(([name, value]) => [name, clearText(value)]));
   return {
     preset,
-    expressions: Object.values(extraction as unknown as Record<string, string | readonly string[]>).flat(),
+    expressions: textsOf(extraction),
     secrets,
+    key: secrets[0] === undefined ? undefined : keyOf(preset.scheme, secrets[0]),
+    signsForAnybody: preset.handshakes.some(signsForAnybody),
     parameters,
     verifier: createVerifier(preset.scheme, secrets, { aliases: preset.aliases, publicUrl, parameters }),
   };
+}
+
+function keyOf(scheme: SignatureScheme, secret: string): Buffer {
+  const isHmac = scheme.kind === undefined || scheme.kind === 'hmac';
+  return hmacKeyBytes(secret, isHmac ? scheme.key : 'utf8', 'spec.secrets.0');
 }

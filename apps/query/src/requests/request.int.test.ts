@@ -72,6 +72,59 @@ const verify = (id: string) => command('verifyRequest', { id });
 const take = (id: string) => command('takeRequest', { id });
 const expectedId = () => eventId(tenant, 'shop', { providerEventId: 'o-1' });
 
+describe('a request that was kept before its source was mended', () => {
+  const shown = async (id: string) => {
+    const { request } = await server.data<{ request: { redacted: string[] } }>(
+      { operatorIn: tenant },
+      `query ($id: ID!) { request(id: $id) { query headers { name value } redacted body bodyBase64 } }`,
+      { id },
+    );
+    return request;
+  };
+  const token = (place: object) => source(secret, { scheme: 'custom', custom: { kind: 'token', ...place } });
+
+  test('shows no more what is secret by the source as it is now: a header, a parameter, a text in any of them and in the body', async () => {
+    const asIt = { headers: { 'X-Odd': 'a token', 'X-Note': `it is ${secret}` }, query: 'k=a+token&n=1', body: `{"note":"${secret}"}` };
+    const id = await keep(asIt);
+    expect(await shown(id)).toEqual({
+      query: asIt.query,
+      headers: Object.entries(asIt.headers).map(([name, value]) => ({ name, value })),
+      redacted: [],
+      body: asIt.body,
+      bodyBase64: Buffer.from(asIt.body).toString('base64'),
+    });
+    await token({ header: 'x-odd' });
+    expect(await shown(id)).toEqual({
+      query: 'k=a+token&n=1',
+      headers: [
+        { name: 'X-Odd', value: '[redacted]' },
+        { name: 'X-Note', value: 'it is [redacted]' },
+      ],
+      redacted: ['header x-odd', 'header x-note', 'body'],
+      body: '',
+      bodyBase64: '',
+    });
+    await token({ query: 'k' });
+    expect(await shown(id)).toMatchObject({ query: 'k=[redacted]&n=1', redacted: ['header x-note', 'query k', 'body'] });
+  });
+
+  test('is verified by all that was kept of it, and the list shows as little as the request alone', async () => {
+    const id = await keep({ query: `note=${encodeURIComponent(secret)}` });
+    await source(secret);
+    expect(await verify(id)).toMatchObject({ verdict: 'ACCEPTED', eventIds: [expectedId()] });
+    const { requests } = await server.data<{ requests: { nodes: object[] } }>(
+      { operatorIn: tenant },
+      '{ requests { nodes { query redacted } } }',
+    );
+    expect(requests.nodes).toEqual([{ query: 'note=[redacted]', redacted: ['query note'] }]);
+  });
+
+  test('is shown as it was kept where its source is gone', async () => {
+    const id = await keep({ source: 'gone', headers: { 'X-Odd': 'a token' } });
+    expect(await shown(id)).toMatchObject({ headers: [{ name: 'X-Odd', value: 'a token' }], redacted: [] });
+  });
+});
+
 describe('a request that was refused', () => {
   test('is listed with what was kept of it, and found by its source, code and time', async () => {
     const id = await keep({ redacted: ['header authorization'] });

@@ -35,9 +35,6 @@ export const request = entity(
     path: z.string().describe('The path.'),
     query: z.string().nullable().describe('The query without its question mark and without secrets; null if there was none.'),
     headers: z.array(requestHeader).describe('The headers in their order, without secrets.'),
-    redacted: z
-      .array(z.string())
-      .describe('What was left out for being secret: `header authorization`, `query token`, `body` where it held a secret of the source.'),
     clientAddress: z.string().describe('The address of the caller, which a trusted proxy may have named.'),
     isVerified: z.boolean().describe('True: it proved who sent it when it was received, and was refused, if it was, for something else.'),
     bodyBytes: z.int().describe('The length of the body as it was received. What is kept of it can be shorter.'),
@@ -47,7 +44,7 @@ export const request = entity(
   },
   { idPrefix: 'req', about: 'A request as a door received it, without secrets. Doors keep a sample of those that they refuse.' },
 );
-export type RequestRow = z.infer<typeof request>;
+export type RequestRow = z.infer<typeof request> & { readonly redacted: readonly string[] };
 
 export const requestRefusal = entity(
   'RequestRefusal',

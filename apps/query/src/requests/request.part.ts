@@ -7,20 +7,30 @@ import { fieldsOf, handle, part } from '../operations/part.js';
 import { priced } from '../operations/shape.js';
 import { getRequest, listRequests, request, sendTestEvents, takeRequest, verifyRequest } from './request.operations.js';
 import type { RequestRow } from './request.operations.js';
+import { RequestRedactions } from './request.redactions.js';
 import { RequestService } from './request.service.js';
 import { RequestTable, eventIdsOfRequest, requestBody, requestById, requestIdsOfEvent, textOf } from './request.table.js';
 
 export const requestPart = part({
-  providers: [EventAppender, RequestTable, RequestService],
+  providers: [EventAppender, RequestRedactions, RequestTable, RequestService],
   node: { entity: request, find: ({ load }, id) => load(requestById, id) },
   fields: [
     fieldsOf<RequestRow>(request, (field) => ({
       body: field(
         priced({ weight: 5 }, z.string().nullable()).describe('What is kept of the body, as text; null if it is no UTF-8.'),
-        async ({ id }, { load }) => textOf(await load(requestBody, id)),
+        async ({ id }, { load }) => textOf((await load(requestBody, id)) ?? Buffer.alloc(0)),
       ),
       bodyBase64: field(priced({ weight: 5 }, z.string()).describe('What is kept of the body, as base64.'), async ({ id }, { load }) =>
-        (await load(requestBody, id)).toString('base64'),
+        ((await load(requestBody, id)) ?? Buffer.alloc(0)).toString('base64'),
+      ),
+      redacted: field(
+        priced({ weight: 5 }, z.array(z.string())).describe(
+          'What was left out for being secret, or is a secret of the source as it is now: `header authorization`, `query token`, `body` where it holds a secret of the source.',
+        ),
+        async ({ id, redacted }, { load }) => {
+          const isHidden = !redacted.includes('body') && (await load(requestBody, id)) === null;
+          return isHidden ? [...redacted, 'body'] : [...redacted];
+        },
       ),
       events: field(
         priced({ weight: 2, rows: 1 }, z.array(event)).describe('The events that it brought, as far as they are stored: the first 100.'),

@@ -9,6 +9,7 @@ import { conditions } from '../paging/filter.js';
 import { Paging } from '../paging/paging.js';
 import type { ListSource, Page, PageArguments } from '../paging/paging.js';
 import type { RequestFilter, RequestRow } from './request.operations.js';
+import { RequestRedactions } from './request.redactions.js';
 
 const columns = `id, source, outcome, code, message, received_at AS "receivedAt", method, path, query, headers, redacted,
   client_address AS "clientAddress", is_verified AS "isVerified", body_bytes AS "bodyBytes", trace_id AS "traceId",
@@ -21,7 +22,7 @@ const list: ListSource<RequestRow, RequestRow> = {
   rowOf: (row) => row,
 };
 const byIds = statement('query.request.byIds', `SELECT ${columns} FROM requests_by_id($1, $2)`);
-const bodies = statement('query.request.bodies', `SELECT id, body FROM requests_by_id($1, $2)`);
+const bodies = statement('query.request.bodies', `SELECT id, source, body FROM requests_by_id($1, $2)`);
 const earlier = statement('query.request.earlier', `SELECT ${columns}, is_proxied AS "isProxied", body FROM requests_by_id($1, $2)`);
 const ofEvents = statement(
   'query.request.ofEvents',
@@ -52,23 +53,41 @@ export class RequestTable {
   constructor(
     private readonly database: TenantDatabase,
     private readonly paging: Paging,
+    private readonly redactions: RequestRedactions,
   ) {}
 
-  page(tenant: string, filter: RequestFilter, page: PageArguments): Promise<Page<RequestRow>> {
-    return this.paging.page(list, tenant, conditions(filter), page);
+  async page(tenant: string, filter: RequestFilter, page: PageArguments): Promise<Page<RequestRow>> {
+    const show = await this.shower(tenant);
+    return this.paging.page({ ...list, rowOf: show }, tenant, conditions(filter), page);
   }
 
   async byIds(tenant: string, ids: readonly string[]): Promise<(RequestRow | null)[]> {
-    return onePerKey(ids, await this.database.query<RequestRow>(byIds, [tenant, ids]), (row) => row.id);
+    const show = await this.shower(tenant);
+    const rows = await this.database.query<RequestRow>(byIds, [tenant, ids]);
+    return onePerKey(ids, rows.map(show), (row) => row.id);
   }
 
+  /** With what was kept of it, secrets of today among it: for the source, and not to be shown. */
   async whole(tenant: string, id: string): Promise<WholeRequest | undefined> {
     return (await this.database.query<WholeRequest>(earlier, [tenant, [id]]))[0];
   }
 
-  async bodies(tenant: string, ids: readonly string[]): Promise<Buffer[]> {
-    const rows = await this.database.query<{ id: string; body: Buffer }>(bodies, [tenant, ids]);
-    return onePerKey(ids, rows, (row) => row.id).map((row) => row?.body ?? Buffer.alloc(0));
+  /** What is kept of the bodies; null for one that is not shown, because a secret of its source stands in it. */
+  async bodies(tenant: string, ids: readonly string[]): Promise<(Buffer | null)[]> {
+    const redactionOf = await this.redactions.of(tenant);
+    const rows = await this.database.query<{ id: string; source: string; body: Buffer }>(bodies, [tenant, ids]);
+    const shown = rows.map(({ id, source, body }) => ({ id, body: redactionOf(source)?.mayKeepBody(body) === false ? null : body }));
+    return onePerKey(ids, shown, (row) => row.id).map((row) => (row === null ? Buffer.alloc(0) : row.body));
+  }
+
+  private async shower(tenant: string): Promise<(row: RequestRow) => RequestRow> {
+    const redactionOf = await this.redactions.of(tenant);
+    return (row) => {
+      const redaction = redactionOf(row.source);
+      if (redaction === undefined) return row;
+      const { headers, ...parts } = redaction.again(row);
+      return { ...row, ...parts, headers: [...headers] };
+    };
   }
 
   async idsOfEvents(tenant: string, eventIds: readonly string[]): Promise<string[][]> {
