@@ -14,7 +14,7 @@ import { list, show, tail } from './events.command.js';
 import type { EventListOptions } from './events.command.js';
 import { CliFailure, exitCodes } from './failure.js';
 import type { FlowsTestOptions } from './flows-test.command.js';
-import { get, kindNamed } from './get.command.js';
+import { documentNamed, get, kindNamed } from './get.command.js';
 import { createKey, keys, revokeKey } from './keys.command.js';
 import { connectors } from './connectors.command.js';
 import { modelProviders, models } from './models.command.js';
@@ -324,7 +324,11 @@ function commandLine({ environment, directory, columns = 120, print, note, input
   ofSecrets
     .command('refresh')
     .description('look into the secret store now, and print the documents that changed')
-    .action(() => inTenant(refreshStoredSecrets));
+    .argument('[kind]', 'such as Source, Destination or Connection; with a name, only the secrets of this document are looked for')
+    .argument('[name]')
+    .action((kind: string | undefined, name: string | undefined) =>
+      inTenant((at, out) => refreshStoredSecrets(at, out, documentNamed(kind, name))),
+    );
 
   const ofSources = program.command('sources').description('sources, and their webhooks at partners');
   ofSources

@@ -16,6 +16,13 @@ export function kindNamed(text: string): DocumentKind {
 }
 
 /** A Tenant document belongs to the tenant of its name, so with the operator's key another tenant has to be named. */
+/** One document, or all of them. @throws CliFailure for a kind without a name */
+export function documentNamed(kind: string | undefined, name: string | undefined): { kind: DocumentKind; name: string } | undefined {
+  if (kind === undefined) return undefined;
+  if (name === undefined) throw new CliFailure(`Name the document, too: ${kind} NAME; without both, all are meant`, 'unusable');
+  return { kind: kindNamed(kind), name };
+}
+
 export function otherTenantHint({ tenant }: Connection, kind: DocumentKind, name: string): string {
   return kind === 'Tenant' && tenant !== undefined && tenant !== name ? ` in ${tenant}: give --tenant ${name}` : '';
 }

@@ -27,12 +27,22 @@ export async function storedSecrets(connection: Connection, output: Output): Pro
   print(all, output);
 }
 
-/** `millrace secrets refresh`: prints the documents that changed. @throws CliFailure if a secret cannot be had or used */
-export async function refreshStoredSecrets(connection: Connection, output: Output): Promise<void> {
+/**
+ * `millrace secrets refresh [KIND NAME]`: prints the documents that changed. With a document, only its secrets are looked for.
+ * @throws CliFailure if a secret that was looked for cannot be had or used
+ */
+export async function refreshStoredSecrets(
+  connection: Connection,
+  output: Output,
+  document?: { kind: string; name: string },
+): Promise<void> {
   type Refreshed = { __typename: 'RefreshSecretsSuccess'; changed: string[]; secrets: StoredSecret[] };
-  const { refreshed } = await ask<{ refreshed: Refreshed | Refusal }>(connection, refreshAll, { input: {} });
-  const { changed, secrets } = accepted(connection, refreshed);
-  for (const document of changed) output.result({ document }, `${document}  changed`);
+  const { refreshed } = await ask<{ refreshed: Refreshed | Refusal }>(connection, refreshAll, {
+    input: document === undefined ? {} : { documents: [document] },
+  });
+  const { changed, secrets: all } = accepted(connection, refreshed);
+  const secrets = document === undefined ? all : all.filter(({ kind, name }) => kind === document.kind && name === document.name);
+  for (const one of changed) output.result({ document: one }, `${one}  changed`);
   const amiss = secrets.filter(({ problem }) => problem !== null);
   if (changed.length === 0 && amiss.length === 0) output.note(`Nothing changed: ${secrets.length} secrets are as they were.`);
   if (amiss.length === 0) return;

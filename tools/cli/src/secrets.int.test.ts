@@ -42,6 +42,16 @@ test('secrets of the store are listed, followed, and told when they are gone', a
   expect((await millrace('secrets')).out).toMatch(/^Source\/code {2}spec\.secrets\.0 {2}github signing {2}read 20\d\d-/);
   store('the secret after that one');
   expect(await millrace('secrets', 'refresh')).toMatchObject({ code: 0, out: 'Source/code  changed' });
+  store('the secret after that one, too');
+  expect(await millrace('secrets', 'refresh', 'source', 'code')).toMatchObject({ code: 0, out: 'Source/code  changed' });
+  expect(await millrace('secrets', 'refresh', 'source', 'other')).toMatchObject({
+    code: 1,
+    notes: expect.stringContaining('No secret of Source/other comes from the secret store'),
+  });
+  expect(await millrace('secrets', 'refresh', 'source')).toMatchObject({
+    code: 2,
+    notes: expect.stringContaining('Name the document, too'),
+  });
   rmSync(join(directory, tenant, 'github', 'signing'));
   expect(await millrace('secrets', 'refresh')).toMatchObject({
     code: 1,

@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { SecretBox } from '#libs/auth';
 import { document as documentSchema } from '#libs/contracts';
-import { Configuration, DocumentSecrets } from '#libs/persistence';
+import { Configuration, Database, DocumentSecrets, statement } from '#libs/persistence';
 import { uniqueName } from '#libs/testing';
 import { QueryServer } from '../../../../test/query/query-server.js';
+
+const refreshAudits = statement('test.secrets.audits', `SELECT target FROM audit_entry WHERE tenant_id = $1 AND action = 'refreshSecrets'`);
 
 let folder: string;
 let server: QueryServer;
@@ -132,6 +134,32 @@ test('one that is gone from the store, or cannot be used, leaves the document as
   store(tenant, 'partners/github', { signing: 'the secret after that one', key: 'l'.repeat(20) });
   expect(await refresh()).toMatchObject({ changed: ['ModelProvider/models', 'Source/code'] });
   expect((await listed()).map((row) => (row as { problem: unknown }).problem)).toEqual([null, null]);
+});
+
+test('one document may be looked for alone; its change is in the audit log, and one without such a secret is refused', async () => {
+  const keyed = (name: string) => ({
+    ...head,
+    kind: 'ModelProvider',
+    metadata: { tenant, name },
+    spec: { service: 'openai', apiKey: { from: { path: 'models', key: name } } },
+  });
+  store(tenant, 'models', { first: 'k'.repeat(20), second: 'k'.repeat(20) });
+  await apply(keyed('first'), keyed('second'));
+  store(tenant, 'models', { first: 'l'.repeat(20), second: 'l'.repeat(20) });
+  const only = (name: string): Promise<{ result: Result }> =>
+    send(
+      `mutation ($documents: [DocumentName!]) { result: refreshSecrets(input: { documents: $documents }) {
+        __typename ... on RefreshSecretsSuccess { changed } ... on UserError { code message } } }`,
+      { documents: [{ kind: 'ModelProvider', name }] },
+    );
+  expect(await only('second')).toMatchObject({ result: { changed: ['ModelProvider/second'] } });
+  expect(await only('third')).toMatchObject({
+    result: { code: 'document.unknown', message: expect.stringContaining('ModelProvider/third') as string },
+  });
+  const database = await Database.connect({ url: server.databaseUrl, role: 'millrace_service', applicationName: 'test' });
+  onTestFinished(() => database.close());
+  expect(await database.query(refreshAudits, [tenant])).toEqual([{ target: 'ModelProvider/second' }]);
+  expect(await refresh()).toMatchObject({ changed: ['ModelProvider/first'] });
 });
 
 test('one that the document cannot use is refused at the apply', async () => {
