@@ -14,7 +14,9 @@ const program = [resolve('.cache/openbao'), ...(process.env['PATH'] ?? '').split
   .map((folder) => join(folder, 'bao'))
   .find((path) => existsSync(path));
 if (program === undefined)
-  console.log('OpenBao is not at hand, so Vault’s protocol is tested with the stand-in alone; tools/openbao/openbao.sh fetches it.');
+  process.stdout.write(
+    'OpenBao is not at hand, so Vault’s protocol is tested with the stand-in alone; tools/openbao/openbao.sh fetches it.\n',
+  );
 
 const rootToken = 'root-of-the-test';
 let address: string;

@@ -82,6 +82,6 @@ export class HandshakeMalformed extends DomainError {
 export class HandshakeRefused extends DomainError {
   readonly code = 'signature.mismatch';
   constructor() {
-    super('The request is not a handshake with an active secret of this source');
+    super('The request fits no handshake of this source, or does not carry the token or the challenge that it needs');
   }
 }
