@@ -3,13 +3,13 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { startInterval } from '#libs/time';
 
-/** What one of many callers does with its connection. `path` is that of a source. */
+/** One of many callers, and how it uses its connection. `path` is that of a source. */
 export interface HostileClient {
   readonly title: string;
   readonly connections: number;
   /** Sends what it sends, and leaves the connection to the door. */
   readonly act: (socket: Socket, path: string) => void;
-  /** What the door says before it ends the connection; undefined: nothing, since nobody would read it. */
+  /** The answer of the door before it ends the connection; undefined: nothing, since nobody would read it. */
   readonly answer: RegExp | undefined;
 }
 

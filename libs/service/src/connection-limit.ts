@@ -17,7 +17,7 @@ const unreadTimeoutMs = 30_000;
  * which a request began the longest time ago. So who opens many and says nothing, says it slowly or does not listen holds up nobody else.
  */
 export class ConnectionLimit {
-  /** Those that may have to go, in the order of their last request, or of their opening. */
+  /** Connections that may have to go, in the order of their last request, or of their opening. */
   private readonly sockets = new Set<Socket>();
   private count = 0;
 

@@ -105,7 +105,7 @@ const unreadable = counter(
   { code: ['request.malformed', 'request.headTooLarge', 'request.slow'] },
 );
 
-/** What the doors of a process take at once. */
+/** The most that the doors of a process take at once. */
 export interface DoorLimits {
   readonly connections: number;
   readonly requests: number;

@@ -72,7 +72,7 @@ export class ContentEncodingUnsupported extends DomainError {
   }
 }
 
-/** As many requests are under way as the process takes at once. */
+/** The process takes no further request before another one has ended. */
 export class RequestsExhausted extends DomainError {
   readonly code = 'service.busy';
   override readonly ours = true;

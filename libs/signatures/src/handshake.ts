@@ -43,11 +43,11 @@ export interface UnsignedResponse extends HandshakeResponse {
   readonly forOperator?: string;
 }
 
-/** What is sent back to anybody: nothing that a browser could take for a page. */
+/** Texts that are sent back to anybody: nothing that a browser could take for a page. */
 const echo = /^[\w .,:;~+/=?&@%()-]{1,1024}$/;
 
 /**
- * What anybody may have signed. No JSON object and no form is such a text, and {@link isChallenge} tells bodies that are, so that the code never passes
+ * Texts that anybody may have signed. No JSON object and no form is such a text, and {@link isChallenge} tells bodies that are, so that the code never passes
  * for the signature of an event.
  */
 const signable = /^[\w.~-]{1,256}$/;

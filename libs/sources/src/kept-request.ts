@@ -35,7 +35,7 @@ export class RequestRedaction {
   private readonly signed: SignedParts;
   /** Headers that are no credentials, whatever their names: they prove something without being secret, or are read as data of events. */
   private readonly known: ReadonlySet<string>;
-  /** Where the source has its credentials, whatever the names: the header or parameter of a token, also one in a handshake. */
+  /** The places of the source’s credentials, whatever the names: the header or parameter of a token, also one in a handshake. */
   private readonly credentials: CredentialPlaces;
   private readonly secrets: Redaction;
   private readonly secretBytes: readonly Buffer[];

@@ -38,7 +38,7 @@ export interface WebhookSource {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** What of a source decides which parts of its requests are secrets. */
+/** The parts of a source that decide which parts of its requests are secrets. */
 export type SecretParts = Pick<WebhookSource, 'preset' | 'expressions' | 'secrets'>;
 
 /** The fields of a CloudEvent are its attributes. Expressions see them as `ce-…` headers in all three content modes. */

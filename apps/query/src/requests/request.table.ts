@@ -72,7 +72,7 @@ export class RequestTable {
     return (await this.database.query<WholeRequest>(earlier, [tenant, [id]]))[0];
   }
 
-  /** What is kept of the bodies; null for one that is not shown, because a secret of its source stands in it. */
+  /** The kept parts of the bodies; null for one that is not shown, because a secret of its source stands in it. */
   async bodies(tenant: string, ids: readonly string[]): Promise<(Buffer | null)[]> {
     const redactionOf = await this.redactions.of(tenant);
     const rows = await this.database.query<{ id: string; source: string; body: Buffer }>(bodies, [tenant, ids]);
