@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { checkDecisions } from './deciding.js';
-import type { CallerAnswer, StoredDecision } from './deciding.js';
+import { checkDecisions, checkStreams, isWhole } from './deciding.js';
+import type { CallerAnswer, EndedStream, StoredDecision } from './deciding.js';
 
 const answer = (more: Partial<CallerAnswer> = {}): CallerAnswer => ({
   eventId: 'evt_1',
@@ -30,4 +30,37 @@ test.each([
   ['what was not confirmed must have a decision', answer(unconfirmed), [], 1],
 ])('%s what a caller may have been told', (_, told, runs, violations) => {
   expect(checkDecisions([told], runs)).toHaveLength(violations);
+});
+
+const stream = (events: readonly string[], more: Partial<EndedStream> = {}): EndedStream => {
+  return {
+    id: 'o-1',
+    events,
+    draft: '',
+    isComplete: true,
+    decision: { eventId: 'evt_1', decision: { topic: 'billing' }, reason: null },
+    ...more,
+  };
+};
+
+test.each([
+  ['one decision, the last event,', ['accepted', 'restart', 'skipped', 'decision'], 0],
+  ['a decision alone', ['accepted', 'decision'], 0],
+  ['no decision', ['accepted', 'restart'], 1],
+  ['two decisions', ['accepted', 'decision', 'decision'], 1],
+  ['a restart after the decision', ['accepted', 'decision', 'restart'], 1],
+  ['a job in its place', ['accepted', 'job'], 1],
+  ['no first event', ['decision'], 1],
+  ['nothing', [], 1],
+])('of a stream with %s', (_, events, violations) => {
+  expect(checkStreams([stream(events)])).toHaveLength(violations);
+});
+
+test.each([
+  ['is the text of the decision', '{ "topic": "billing" }', true, true],
+  ['has no end', '{ "topic": "bil', true, false],
+  ['is of another decision', '{ "topic": "other" }', true, false],
+  ['has something missing', '{ "topic": "billing" }', false, false],
+])('a draft that %s', (_, draft, isComplete, expected) => {
+  expect(isWhole(stream([], { draft, isComplete }))).toBe(expected);
 });

@@ -9,7 +9,7 @@ import { actingDocuments, checkActing, readActing } from './acting.js';
 import { checkTicks, clockDocuments, clockSpan, readTicks } from './clock.js';
 import { applyToPostgres } from './documents.js';
 import { copyCompiledCode, plantedBugs } from './compiled-code.js';
-import { DecisionCallers, checkDecisions, decisionDocuments, issueCallerKey, readDecisions } from './deciding.js';
+import { DecisionCallers, checkDecisions, checkStreams, decisionDocuments, issueCallerKey, readDecisions } from './deciding.js';
 import { Desk } from './desk.js';
 import { DashboardWatch } from './dashboard-watch.js';
 import { hostileStates, readPostgres } from './evidence.js';
@@ -201,7 +201,7 @@ async function carryOut({
     ...(acted ? checkActing(history, acted) : []),
     ...(pulled ? checkEntries(desk.list.length, pulled, evidence.log.pulled) : []),
     ...(reviewed ? checkReviews(history, reviewed.stored, reviewed.told) : []),
-    ...(decided ? checkDecisions(decided.callers.answers, decided.stored) : []),
+    ...(decided ? [...checkDecisions(decided.callers.answers, decided.stored), ...checkStreams(decided.callers.streams)] : []),
     ...(triedEvidence ? checkTried(triedEvidence, triedSink.arrivals) : []),
     ...lostOfHostile(stands?.states),
     ...(roots ? errorsAtTheDoor(history.requests) : []),

@@ -14,7 +14,7 @@ import type { History, InjectedFault } from './history.js';
 import type { Operator } from './operator.js';
 import type { Partners } from './partners.js';
 import type { Unfinished } from './quiet.js';
-import { agrees, isLate, isUnconfirmed } from './deciding.js';
+import { agrees, isLate, isUnconfirmed, isWhole } from './deciding.js';
 import type { DecisionCallers, StoredDecision } from './deciding.js';
 import type { StoredReview, ToldDecision } from './reviewing.js';
 import type { TriedEvidence } from './trying.js';
@@ -188,14 +188,16 @@ function deskLines({ acted, history }: ChaosRun): string[] {
 
 function decisionLines({ decided }: ChaosRun): string[] {
   if (decided === undefined) return [];
-  const { answers, unanswered } = decided.callers;
+  const { answers, unanswered, streams, resumed } = decided.callers;
   const stored = new Map(decided.stored.map((one) => [one.eventId, one]));
   const unconfirmed = answers.filter(isUnconfirmed);
   const differ = unconfirmed.filter((answer) => !agrees(answer, stored.get(answer.eventId))).length;
   const byFlow = answers.filter(({ reason }) => reason === null).length;
   const late = answers.filter(isLate).length;
+  const ofFlow = streams.filter(({ decision }) => decision?.reason === null);
   return [
     `decisions  ${answers.length} callers answered, ${byFlow} by the flow and ${answers.length - byFlow} by default; ${unconfirmed.length} unconfirmed, of which ${differ} differ; ${late} late; ${unanswered} without a decision`,
+    `drafts     ${streams.length} followed, ${resumed} more connections; ${ofFlow.length} decided by the flow, of which ${ofFlow.filter(isWhole).length} whole`,
   ];
 }
 

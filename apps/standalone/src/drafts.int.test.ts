@@ -14,8 +14,8 @@ import { document } from '#libs/contracts';
 import { ApiKeyTable, Database, DocumentTable, statement } from '#libs/persistence';
 import { start } from '#libs/service';
 import type { RunningService } from '#libs/service';
-import { SeededRandom, freshDatabase, testBrokers, uniqueName, waitFor } from '#libs/testing';
-import type { FreshDatabase } from '#libs/testing';
+import { SeededRandom, freshDatabase, serverSentEvents, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import type { FreshDatabase, ServerSentEvent } from '#libs/testing';
 import { sleep } from '#libs/time';
 import { registry } from '#libs/tracing';
 
@@ -137,9 +137,7 @@ async function apply(more: object = {}): Promise<string> {
   return flow;
 }
 
-interface StreamEvent {
-  readonly id: string | undefined;
-  readonly event: string;
+interface StreamEvent extends ServerSentEvent {
   readonly data: { readonly text?: string; readonly decision?: unknown; readonly eventId?: string };
 }
 
@@ -158,20 +156,20 @@ class Follower {
   readonly events: StreamEvent[] = [];
   /** The text since the last restart. */
   text = '';
-  private readonly leaving = new AbortController();
   private over: Promise<void> = Promise.resolve();
 
-  private constructor(readonly response: Response) {
+  private constructor(
+    readonly response: Response,
+    private readonly leaving: AbortController,
+  ) {
     onTestFinished(() => this.leave());
   }
 
   static async of({ flow, door = 0, seconds = 20, lastEventId, customer = uniqueName('c'), ...body }: Call): Promise<Follower> {
-    const response = await request(
-      { flow, door, customer, ...body },
-      { accept: 'text/event-stream', prefer: `wait=${seconds}` },
-      lastEventId,
-    );
-    const follower = new Follower(response);
+    const headers: Record<string, string> = { accept: 'text/event-stream', prefer: `wait=${seconds}` };
+    if (lastEventId !== undefined) headers['last-event-id'] = lastEventId;
+    const leaving = new AbortController();
+    const follower = new Follower(await request({ flow, door, customer, ...body }, headers, leaving.signal), leaving);
     follower.over = follower.read();
     return follower;
   }
@@ -204,38 +202,24 @@ class Follower {
   }
 
   private async read(): Promise<void> {
-    let held = '';
-    const reader = this.response.body!.pipeThrough(new TextDecoderStream()).getReader();
-    this.leaving.signal.addEventListener('abort', () => void reader.cancel().catch(() => undefined));
-    for (let next = await reader.read(); !next.done; next = await reader.read()) {
-      const blocks = (held + next.value).split('\n\n');
-      held = blocks.pop()!;
-      for (const block of blocks) this.hear(block);
+    for await (const heard of serverSentEvents(this.response.body!) as AsyncIterable<StreamEvent>) {
+      this.events.push(heard);
+      if (heard.event === 'restart') this.text = '';
+      if (heard.event === 'draft') this.text += heard.data.text;
     }
-  }
-
-  private hear(block: string): void {
-    const fields = Object.fromEntries(
-      block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
-    );
-    if (fields['event'] === undefined) return;
-    const heard = { id: fields['id'], event: fields['event'], data: JSON.parse(fields['data']!) as StreamEvent['data'] };
-    this.events.push(heard);
-    if (heard.event === 'restart') this.text = '';
-    if (heard.event === 'draft') this.text += heard.data.text;
   }
 }
 
-function request({ flow, door = 0, ...body }: Call, headers: Record<string, string>, lastEventId?: string): Promise<Response> {
+function request({ flow, door = 0, ...body }: Call, headers: Record<string, string>, signal?: AbortSignal): Promise<Response> {
   return fetch(`${doors[door]!.url}/v1/decisions/${flow}`, {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
       authorization: `Bearer ${key}`,
       ...headers,
-      ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
     },
     body: JSON.stringify(body),
+    signal: signal ?? null,
   });
 }
 

@@ -1,6 +1,8 @@
 export { startAuthorizationServer } from './authorization-server.js';
 export type { AuthorizationServer } from './authorization-server.js';
 export { atTheSameMoment } from './at-the-same-moment.js';
+export { serverSentEvents } from './event-stream.js';
+export type { ServerSentEvent } from './event-stream.js';
 export { freshDatabase } from './fresh-database.js';
 export type { FreshDatabase } from './fresh-database.js';
 export { Gate } from './gate.js';
