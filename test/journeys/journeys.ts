@@ -8,7 +8,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFai
 import { WebSocket } from 'ws';
 import { effectKey } from '#libs/contracts';
 import { LosslessNumber, maxJsonDepth } from '#libs/json';
-import { sameOnEveryLog, startHttpSink, startTraceReceiver, uniqueName, waitFor } from '#libs/testing';
+import { sameOnEveryLog, serverSentEvents, startHttpSink, startTraceReceiver, uniqueName, waitFor } from '#libs/testing';
+import type { ServerSentEvent } from '#libs/testing';
 import { Client, setFaults } from './client.js';
 import { tenantDocuments, verifyDelivery } from './documents.js';
 import type { Form } from '../forms/forms.js';
@@ -458,6 +459,41 @@ export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
       const { runs, deliveries } = await client.delivered(eventId);
       expect(runs.map(({ decision }) => decision)).toContainEqual({ outcome: 'corrected', value: { text: 'something else' } });
       expect(deliveries).toHaveLength(2);
+    });
+
+    test('a caller follows the draft of a decision; what a gate refused is no part of it, and the last event is what GraphQL shows', async () => {
+      const { createApiKey } = await client.graphql<{ createApiKey: { key: string } }>(
+        `mutation { createApiKey(input: { name: "caller", scopes: [INGEST] }) { ... on CreateApiKeySuccess { key } } }`,
+      );
+      const output = {
+        type: 'object',
+        additionalProperties: false,
+        required: ['topic'],
+        properties: { topic: { enum: ['billing', 'other'] } },
+      };
+      const infer = { model: 'local/rules-1', instructions: 'Say what it is about.', input: 'event.data.message', output };
+      const spec = { onRequest: { default: { topic: 'other' }, waitMs: 20_000, draft: 'assess' }, steps: [{ id: 'assess', infer }] };
+      await applyOne({ apiVersion: 'millrace/v1', kind: 'Flow', metadata: { tenant: client.tenant, name: 'ask' }, spec });
+      const message = uniqueName('the invoice is wrong');
+      await setFaults(form, [{ match: { contains: message }, times: 1, fault: 'schemaBreaking' }]);
+      const ask = (): Promise<Response> =>
+        fetch(`${form.doors}/v1/decisions/ask`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${createApiKey.key}` },
+          body: JSON.stringify({ id: 'ask-1', customer: 'cust-20', message }),
+        });
+      let answer: Response | undefined;
+      await waitFor(async () => (answer = await ask()).status === 200, { deadlineMs: 10_000, what: 'the key and the flow to be known' });
+      const events: ServerSentEvent[] = [];
+      for await (const event of serverSentEvents(answer!.body!)) events.push(event);
+      const restart = events.findLastIndex(({ event }) => event === 'restart');
+      const draft = events.slice(restart + 1).flatMap(({ event, data }) => (event === 'draft' ? [(data as { text: string }).text] : []));
+      const { eventId, decision } = events.at(-1)!.data as { eventId: string; decision: unknown };
+      expect([events[0]!.event, events.at(-1)!.event]).toEqual(['accepted', 'decision']);
+      expect(JSON.parse(draft.join(''))).toEqual(decision);
+      const story = await client.storyWhen(eventId, 'the decision', ({ runs }) => runs[0]?.state === 'COMPLETED');
+      expect(story.runs[0]!.decision).toEqual(decision);
+      expect(story.runs[0]!.modelAttempts.map(({ outcome }) => outcome)).toEqual(['failed', 'succeeded']);
     });
 
     test('CloudEvents come in with an API key, and the key opens only what its scopes say', async () => {
