@@ -1,5 +1,11 @@
 import type { z } from 'zod';
 
+/** The `params` of an issue about a name that does not exist, for whoever tells the problem with a similar name. */
+export interface UnknownName {
+  readonly given: string;
+  readonly known: readonly string[];
+}
+
 const things: Record<string, string> = {
   array: 'a list',
   boolean: 'true or false',
@@ -9,6 +15,8 @@ const things: Record<string, string> = {
   record: 'an object',
   string: 'text',
 };
+/** The messages of {@link wordsForIssue} for a value of another type. */
+export const wordsForTypes: ReadonlySet<string> = new Set(Object.values(things).map((thing) => `must be ${thing}`));
 const units: Record<string, string> = { array: 'items', string: 'characters' };
 
 function sizeOf(origin: string, bound: string, limit: number | bigint): string {

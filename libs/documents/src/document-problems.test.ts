@@ -24,8 +24,8 @@ test('what does not fit the schema is named by its place', async () => {
   expect(await problemsOf({ ...head, kind: 'Flo', spec: {} })).toEqual([`kind: must be one of ${documentKinds.join(', ')}`]);
   expect(await problemsOf({ ...head, kind: 'Source', spec: { scheme: 'stripe', secrets: [{ valu: 'x' }], customr: 'a' } })).toEqual([
     'spec.secrets.0.value: is missing',
-    'spec.secrets.0.valu: is not a field that belongs here',
-    'spec.customr: is not a field that belongs here',
+    'spec.secrets.0.valu: is not a field that belongs here; did you mean value?',
+    'spec.customr: is not a field that belongs here; did you mean customer?',
   ]);
 });
 
@@ -209,10 +209,10 @@ test('a name that has no value is refused, with what was perhaps meant', async (
   ];
   expect(await problemsOf(flow(steps, { decision: 'steps.asess.topic', on: { when: 'steps.assess' } }))).toEqual([
     'spec.on.when: reads steps, but there is only event',
-    'spec.steps.1.map.expression: reads steps.assess, which this step does not wait for: name it in `needs` of this step, which must stand below it',
+    'spec.steps.1.map.expression: reads steps.assess, but assess may not have ended by then: this step must stand below assess and have it in its `needs`',
     'spec.steps.2.validate.input: reads steps.nope, which is no step of this flow',
     'spec.steps.2.validate.rules.0.check: uses $x, which nothing defines',
-    'spec.steps.2.validate.rules.0.check: reads steps.later, which this step does not wait for: name it in `needs` of this step, which must stand below it',
+    'spec.steps.2.validate.rules.0.check: reads steps.later, but later may not have ended by then: this step must stand below later and have it in its `needs`',
     'spec.steps.3.when: reads evnt, but there is only event and steps; did you mean event?',
     'spec.steps.3.deliver.payload: uses $uppercas, which nothing defines; did you mean $uppercase?',
     'spec.steps.3.deliver.payload: reads event.tpye, but event has only id, type, source, customer, occurredAt, receivedAt, test, schemaProblem, data; did you mean type?',
@@ -372,9 +372,9 @@ test('a step within a branch sees what its branch sees and the steps above it, a
   const found = await problemsOf(flow(steps, { decision: 'steps.four' }));
   const within = 'spec.steps.2.branch';
   expect(found).toEqual([
-    `${within}.cases.0.when: reads steps.b, which this step does not wait for: name it in \`needs\` of this step, which must stand below it`,
+    `${within}.cases.0.when: reads steps.b, but b may not have ended by then: this step must stand below b and have it in its \`needs\``,
     `${within}.else.0.map.expression: reads steps.one, which is a step within route: only the steps below it in its list see its output; read steps.route`,
-    `${within}.else.1.map.expression: reads steps.b, which this step does not wait for: name it in \`needs\` of the step route, which must stand below it`,
+    `${within}.else.1.map.expression: reads steps.b, but b may not have ended by then: the step route must stand below b and have it in its \`needs\``,
     `${within}.else.2.map.expression: reads steps.fuor, which is no step of this flow; did you mean four?`,
     `${within}.else.3.map.expression: reads steps.route, which has no output before it ends`,
     `${within}.else.3.map.expression: reads steps.seven, which has no output before it ends`,
@@ -462,4 +462,20 @@ test('a reference to what is not there names its kind in words, and the nearest 
     },
     { path: ['spec', 'candidates', '2', 'provider'], message: 'names no model provider of this tenant: other' },
   ]);
+});
+
+test('a time that is of another type is told with both of the forms that it may have', async () => {
+  const steps = [{ id: 'ask', review: { proposal: 'event.data', expiresAfter: true, neded: 'true' } }];
+  expect(await problemsOf(flow(steps))).toEqual([
+    'spec.steps.0.review.expiresAfter: must be a number of ms, or a duration such as PT15M, P2DT12H or P1W; months and years have no fixed length',
+    'spec.steps.0.review.neded: is not a field that belongs here; did you mean needed?',
+  ]);
+});
+
+test('a step that is needed and does not stand above is told with the one of a similar name', async () => {
+  const steps = [
+    { id: 'assess', map: { expression: '1' } },
+    { id: 'act', needs: ['asess'], map: { expression: '1' } },
+  ];
+  expect(await problemsOf(flow(steps))).toEqual(['spec.steps.1.needs.0: names no step above this one: asess; did you mean assess?']);
 });

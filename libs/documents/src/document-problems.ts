@@ -1,9 +1,10 @@
 import type { z } from 'zod';
 import { compileExpression } from '#libs/expressions';
 import { Timing, timingProblem } from '#libs/schedules';
-import { didYouMean, requireCompilable, unknownKeywords } from '#libs/schemas';
+import { didYouMean, requireCompilable, similarName, unknownKeywords } from '#libs/schemas';
 import { wallTimeMs } from '#libs/time';
 import type { DocumentProblem } from './document-problem.js';
+import { fieldsAt } from './schema-fields.js';
 import { ungroundableFields } from './grounded-fields.js';
 import { unfitDefaults } from './review-defaults.js';
 import { unknownNames } from './unknown-names.js';
@@ -31,6 +32,7 @@ import {
   storedSecretsOf,
   tenantOf,
   wordsForIssue,
+  wordsForTypes,
 } from '#libs/contracts';
 import type {
   ConnectionDocument,
@@ -42,6 +44,7 @@ import type {
   PullSpec,
   Secret,
   SourceDocument,
+  UnknownName,
 } from '#libs/contracts';
 
 /** The most problems of one document that are told. */
@@ -63,7 +66,8 @@ export function readAs<T>(schema: z.ZodType<T>, input: unknown): { value: T } | 
   if (error === undefined) return { value: data };
   const problems = error.issues
     .filter((issue, at, all) => !isWider(issue, all[at - 1]) && !isWider(issue, all[at + 1]))
-    .flatMap(problemsOf);
+    .flatMap(problemsOf)
+    .map((problem) => (problem.message === unknownField ? withSimilarField(problem, schema, input) : problem));
   const more = problems.length - maxProblems;
   return { problems: more <= 0 ? problems : [...problems.slice(0, maxProblems), { path: [], message: `has ${more} more problems` }] };
 }
@@ -75,14 +79,21 @@ function isWider(issue: z.core.$ZodIssue, neighbour: z.core.$ZodIssue | undefine
   return issue.code === 'too_small' && neighbour.code === 'too_small' && neighbour.minimum > issue.minimum;
 }
 
+const unknownField = 'is not a field that belongs here';
+
+function withSimilarField({ path, message }: DocumentProblem, schema: z.ZodType, input: unknown): DocumentProblem {
+  return { path, message: message + didYouMean(path.at(-1)!, fieldsAt(schema, input, path.slice(0, -1))) };
+}
+
 function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {
   const path = issue.path.map(String);
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({ path: [...path, key], message: 'is not a field that belongs here' }));
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ path: [...path, key], message: unknownField }));
   if (issue.code === 'invalid_key') return issue.issues.map(({ message }) => ({ path, message }));
-  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    const [closest] = issue.errors.toSorted((a, b) => distanceOf(a) - distanceOf(b) || a.length - b.length) as [z.core.$ZodIssue[]];
-    return closest.flatMap(problemsOf).map((problem) => ({ ...problem, path: [...path, ...problem.path] }));
+  if (issue.code === 'invalid_union' && issue.errors.length > 0)
+    return problemsOfUnion(issue).map((problem) => ({ ...problem, path: [...path, ...problem.path] }));
+  if (issue.code === 'custom' && issue.params !== undefined) {
+    const { given, known } = issue.params as UnknownName;
+    return [{ path, message: issue.message + didYouMean(given, known) }];
   }
   const { options } = issue as { options?: unknown };
   return [
@@ -93,10 +104,32 @@ function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {
   ];
 }
 
+/** The message of zod for a union that has none of its own. */
+const noWords = 'Invalid input';
+
+/** Tells what is wrong with the option that was most likely meant, or what all options are if the value is of another type than each of them. */
+function problemsOfUnion({ errors, message }: z.core.$ZodIssueInvalidUnion): DocumentProblem[] {
+  const isNone = errors.every((issues) => issues.every(({ code, path }) => path.length === 0 && code !== 'unrecognized_keys'));
+  if (isNone && message !== noWords) return [{ path: [], message }];
+  const [closest] = errors.toSorted((a, b) => distanceOf(a) - distanceOf(b) || a.length - b.length || misspells(b) - misspells(a));
+  const problems = errors.map((issues) => issues.flatMap(problemsOf));
+  const messages = [...new Set(problems.flat().map((problem) => problem.message))];
+  if (distanceOf(closest!) < 2 || !messages.every((one) => wordsForTypes.has(one))) return closest!.flatMap(problemsOf);
+  return [{ path: [], message: `must be ${messages.map((one) => one.replace('must be ', '')).join(' or ')}` }];
+}
+
+/** 1 if a field of the option is missing, and one of a similar name stands there; else 0. */
+function misspells(errors: readonly z.core.$ZodIssue[]): 0 | 1 {
+  const missing = errors.filter(({ path }) => path.length === 1).map(({ path }) => String(path[0]));
+  const unknown = errors.flatMap((issue) => (issue.code === 'unrecognized_keys' ? issue.keys : []));
+  return unknown.some((key) => similarName(key, missing) !== undefined) ? 1 : 0;
+}
+
 /** How far a value is from an option of a union: one of another type tells the author nothing, one of other values less than what is wrong within. */
 function distanceOf(errors: readonly z.core.$ZodIssue[]): number {
   const whole = errors.filter(({ path }) => path.length === 0);
   if (whole.some(({ code }) => code === 'invalid_type')) return 2;
+  if (whole.some((issue) => issue.code === 'invalid_union' && issue.errors.every((inner) => distanceOf(inner) === 2))) return 2;
   return whole.some(({ code }) => code === 'invalid_value') ? 1 : 0;
 }
 

@@ -105,7 +105,7 @@ function problemOf([name = '', inner]: readonly string[], { names, steps, near }
   if (near.get(inner) === inner) return `${read}, which has no output before it ends`;
   if (near.has(inner)) {
     const reader = near.get(inner) === [...near.values()].at(-1) ? 'this step' : `the step ${near.get(inner)}`;
-    return `${read}, which this step does not wait for: name it in \`needs\` of ${reader}, which must stand below it`;
+    return `${read}, but ${inner} may not have ended by then: ${reader} must stand below ${inner} and have it in its \`needs\``;
   }
   if (named.within === undefined) return `${read}, which has an output only where a run is given up: it is a step of onFailure`;
   return `${read}, which is a step within ${named.within}: only the steps below it in its list see its output; read steps.${named.within}`;

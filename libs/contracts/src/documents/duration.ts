@@ -14,11 +14,13 @@ export function durationMs(duration: number | string): number | undefined {
   return ((((weeks * 7 + days) * 24 + hours) * 60 + minutes) * 60 + seconds) * 1_000;
 }
 
+const words = 'must be a number of ms, or a duration such as PT15M, P2DT12H or P1W; months and years have no fixed length';
+
 /** A time that passes: ms, or a duration of ISO 8601, at most 90 days. */
 export const duration = z
-  .union([z.int().min(1, 'must be at least 1 ms'), z.string()])
+  .union([z.int().min(1, 'must be at least 1 ms'), z.string()], words)
   .refine((given) => durationMs(given) !== undefined, {
-    error: 'must be a number of ms, or a duration such as PT15M, P2DT12H or P1W; months and years have no fixed length',
+    error: words,
     abort: true,
   })
   .refine((given) => durationMs(given)! > 0 && durationMs(given)! <= longestWaitMs, 'must be longer than 0 and at most 90 days');

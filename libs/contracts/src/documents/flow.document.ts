@@ -7,6 +7,7 @@ import { onError } from './on-error.js';
 import { json } from '../json.js';
 import { eventSourceKinds, expression, jsonSchema, refTo } from './references.js';
 import { stepSpecs } from './steps.generated.js';
+import type { UnknownName } from '../issue-words.js';
 
 /** The word by which a step of a flow says what it does. A kind is declared in `steps/<kind>.step.ts`. */
 export type StepKind = keyof typeof stepSpecs;
@@ -196,6 +197,7 @@ export const flowSpec = z
               code: 'custom',
               path: [...place, 'needs', index],
               message: `names no step above this one${where}: ${need}`,
+              params: { given: need, known: [...before] } satisfies UnknownName,
             });
           }
         }
@@ -220,7 +222,12 @@ export const flowSpec = z
         const { schemaOf } = step.review ?? {};
         if (schemaOf !== undefined && !asked.has(schemaOf)) {
           const message = `names no \`infer\` step of this flow: ${schemaOf}; there is ${[...asked].join(', ') || 'none'}`;
-          context.addIssue({ code: 'custom', path: [...path, at, 'review', 'schemaOf'], message });
+          context.addIssue({
+            code: 'custom',
+            path: [...path, at, 'review', 'schemaOf'],
+            message,
+            params: { given: schemaOf, known: [...asked] } satisfies UnknownName,
+          });
         }
         for (const within of stepsWithin(step)) checkSchemas(within.steps, [...path, at, ...within.path]);
       }

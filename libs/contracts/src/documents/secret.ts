@@ -9,12 +9,15 @@ export const storedSecretReference = z.strictObject({
   path: z
     .string()
     .max(200)
-    .regex(placePattern, 'must be names of letters, digits, dots, dashes and underscores, divided by slashes')
+    .regex(
+      placePattern,
+      'must be names of letters, digits, dots, dashes and underscores, divided by slashes; `.` and `..` are not allowed among them',
+    )
     .describe('The entry of the secret store, below the part of it that belongs to the tenant, such as `partners/stripe`.'),
   key: z
     .string()
     .max(100)
-    .regex(new RegExp(`^${segment}$`), 'must be letters, digits, dots, dashes and underscores')
+    .regex(new RegExp(`^${segment}$`), 'must be letters, digits, dots, dashes and underscores, and not `.` or `..` alone')
     .default('value')
     .describe('The key within the entry.'),
 });
