@@ -8,6 +8,7 @@ export type { OutputChecks, OutputRule } from './output-gate.js';
 export type { GroundedField } from './gates/grounding.js';
 export type { ModelProvider, ModelRequest, ModelResponse, Usage } from './model-provider.js';
 export {
+  ModelAnswerTooLarge,
   ModelBudgetSpent,
   ModelCredentialRefused,
   ModelLimited,

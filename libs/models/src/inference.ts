@@ -27,6 +27,8 @@ export interface InferenceRequest {
   tenant: string;
   /** The flow that the call is counted for. Default: it belongs to no flow. */
   flow?: string | undefined;
+  /** The path of the step that asks. Default: it is none of a run. */
+  step?: string | undefined;
   /** Calls for one customer take turns with those for others, where the rate is limited. Default: there is one. */
   customer?: string | undefined;
   /** Higher ones go first where the rate is limited. Default: `normal`. */

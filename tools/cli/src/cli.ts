@@ -475,6 +475,7 @@ function commandLine({ environment, directory, columns = 120, print, note, input
     )
     .argument('<file...>', 'with --event: documents with the flow; else files of tests')
     .option('-e, --event <file>', 'JSON: an event with type, source, customer and data; a CloudEvent; or the body of a request')
+    .option('--answers <file>', 'with --event: YAML or JSON with the answers to its steps, as `answers` of a test has them')
     .option('--flow <name>', 'the flow, where the files have several')
     .option('--type <type>', 'the type of the event; default: what the sample says, else the only type of the flow')
     .option('--source <name>', 'its source; default: what the sample says, else the only source of the flow')

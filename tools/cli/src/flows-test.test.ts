@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import './flows-test.command.js'; // loaded once, outside of the time of a test
+import { modelFailures, operationFailures } from './flow-tests/flow-test.js';
 import { runInTest } from './run-in-test.js';
 
 let directory: string;
@@ -101,16 +102,16 @@ describe('a person', () => {
   });
 
   test('cannot choose what the review does not allow', async () => {
-    const notes = 'answers.seen does not fit the schema of the review: /urgency must be <= 1';
+    const unfit = 'answers.seen does not fit the schema of the review: /urgency must be <= 1';
+    const wrong = 'The step seen asks a person: answers.seen is { review: approved }';
+    const noPerson = 'The step assess asks no person: answers.assess needs `output` or `text`';
     expect(await decided(', seen: { output: { urgency: 4 } }', 4)).toMatchObject({
       code: 2,
-      notes: expect.stringContaining(notes) as string,
+      out: expect.stringContaining(unfit) as string,
     });
-    const wrong = 'The step seen asks a person: answers.seen is { review: approved }';
-    expect(await decided(', seen: { text: yes }', 4)).toMatchObject({ code: 2, notes: expect.stringContaining(wrong) as string });
-    const noPerson = 'The step assess asks no person: answers.assess needs `output` or `text`';
-    const { code, notes: told } = await testing('answers: { assess: { review: approved } }');
-    expect([code, told]).toEqual([2, expect.stringContaining(noPerson)]);
+    expect(await decided(', seen: { text: yes }', 4)).toMatchObject({ code: 2, out: expect.stringContaining(wrong) as string });
+    const told = await testing('answers: { assess: { review: approved } }');
+    expect(told).toMatchObject({ code: 2, out: expect.stringContaining(noPerson) as string });
   });
 });
 
@@ -122,17 +123,127 @@ describe('what the outside answers', () => {
     expect((await testing(`${never}\n    expect: { fails: model.invalidOutput }`)).code).toBe(0);
   });
 
-  test.each(['model.unavailable', 'model.limited', 'model.credential', 'model.refused'])('can be a failure: %s', async (code) => {
+  test.each(modelFailures)('can be a failure of a model: %s', async (code) => {
     expect((await testing(`answers: { assess: { fails: ${code} } }\n    expect: { fails: ${code} }`)).code).toBe(0);
   });
 
   test('has to be written down where there is no model to ask', async () => {
-    const { code, notes } = await testing('expect: { runs: true }');
-    expect(code).toBe(2);
-    expect(notes).toBe(
-      'The step assess asks the model any-model: write its answer down (answers.assess), or give --model-url the address of its API',
+    const { code, out, notes } = await testing('expect: { runs: true }');
+    expect([code, notes]).toEqual([2, '1 of 1 case could not be tested.']);
+    expect(out).toMatch(
+      /^✗ triage: angry\n {2}could not be tested: .*tests\.yaml:3:5 The step assess asks the model any-model: write its answer down \(answers\.assess\), or give --model-url the address of its API$/,
     );
   });
+
+  test('can differ between the same step of two items, by its path', async () => {
+    write(
+      'flow.yaml',
+      `apiVersion: millrace/v1
+kind: Flow
+metadata: { tenant: acme, name: triage }
+spec:
+  steps:
+    - id: lines
+      forEach:
+        items: '["a", "b"]'
+        as: line
+        steps:
+          - id: assess
+            infer: { model: any-model, instructions: Say it., input: line, output: { type: number } }
+`,
+    );
+    const each = 'answers: { lines/0/assess: { output: 1 }, lines/1/assess: { output: 2 } }';
+    expect(await testing(`${each}\n    expect: { decision: [1, 2], steps: { lines/1/assess: 2, "lines:items": [{}, {}] } }`)).toMatchObject(
+      { code: 0 },
+    );
+  });
+});
+
+describe('a name that is no step', () => {
+  const nested = `apiVersion: millrace/v1
+kind: Flow
+metadata: { tenant: acme, name: triage }
+spec:
+  steps:
+    - id: route
+      branch:
+        cases: [{ when: 'true', steps: [{ id: assess, infer: { model: any-model, instructions: Say it., output: { type: number } } }] }]
+    - id: other
+      call: { flow: sub }
+  onFailure: { steps: [{ id: tell, deliver: { destination: crm } }] }
+---
+apiVersion: millrace/v1
+kind: Flow
+metadata: { tenant: acme, name: sub }
+spec: { steps: [{ id: guess, infer: { model: any-model, instructions: Say it., output: { type: number } } }] }
+`;
+  const nestedTest = (more: string) => flows(write('tests.yaml', aTest(more).replace('cases:', 'name: triage\ncases:')));
+
+  test('is refused with the name that was perhaps meant', async () => {
+    expect(await testing('answers: { asess: { output: { urgency: 0.9 } } }')).toMatchObject({
+      code: 1,
+      notes: expect.stringMatching(
+        /tests\.yaml:5:16 cases\.0\.answers\.asess: names no step of the flow triage; did you mean assess\?$/,
+      ) as string,
+    });
+    expect((await testing(`${answered}\n    expect: { steps: { chek: { urgency: 0.9 }, xyz: 1 } }`)).notes).toMatch(
+      /cases\.0\.expect\.steps\.chek: names no step of the flow triage; did you mean check\?\n.*xyz: names no step of the flow triage: it has assess, check, action, tell$/,
+    );
+  });
+
+  test('is refused also if it is a step that asks nothing', async () => {
+    expect(await testing('answers: { action: { output: 1 } }')).toMatchObject({
+      code: 1,
+      notes: expect.stringMatching(/answers\.action: the step action asks nothing outside, so it takes no answer/) as string,
+    });
+  });
+
+  test('is one in a flow that is called, in a branch, or where a run is given up', async () => {
+    write('flow.yaml', nested);
+    const both = 'answers: { assess: { output: 1 }, guess: { output: 2 } }';
+    const byPath = 'answers: { route/assess: { output: 1 }, other/guess: { output: 2 } }';
+    const expected = 'expect: { steps: { route/assess: 1, other/guess: 2, "route:choice": { case: 0 } } }';
+    expect(await nestedTest(`${both}\n    ${expected}`)).toMatchObject({ code: 0 });
+    expect(await nestedTest(`${byPath}\n    ${expected}`)).toMatchObject({ code: 0 });
+    expect((await nestedTest(`${both}\n    expect: { steps: { onFailure/tel: 1, guess: 2 } }`)).notes).toMatch(
+      /onFailure\/tel: names no step of the flow triage; did you mean tell\?\n.*guess: is within another step: write the path of guess, such as other\/guess$/,
+    );
+  });
+});
+
+test('a case that cannot be tested is named with its place, and the others are tested', async () => {
+  const cases = (...all: string[]): string =>
+    `flow: flow.yaml\ncases:\n${all.map((more, at) => `  - { name: case-${at}, event: { type: ticket.x, data: { message: hi } }, ${more} }\n`).join('')}`;
+  const good = 'answers: { assess: { output: { urgency: 0.9 } } }';
+  const file = write(
+    'tests.yaml',
+    cases(
+      'answers: { assess: { review: approved } }',
+      `${good}, expect: { decision: { urgent: false } }`,
+      `${good}, expect: { runs: true }`,
+    ),
+  );
+  const { code, out, notes } = await flows(file);
+  expect(code).toBe(2);
+  expect(out).toMatch(/^✗ triage: case-0\n {2}could not be tested: .*tests\.yaml:3:82 The step assess asks no person: /);
+  expect(out).toMatch(/\n✓ triage: case-2$/);
+  expect(notes).toBe('1 of 3 cases failed, 1 could not be tested.');
+  const json = await runInTest(['--json', 'flows', 'test', file], { directory });
+  expect(JSON.parse(json.out.split('\n')[0]!)).toMatchObject({
+    case: 'case-0',
+    passed: false,
+    unusable: expect.stringMatching(/tests\.yaml:3/) as string,
+  });
+});
+
+test.each([
+  ['{ review: approve }', /answers\.assess\.review: must be one of approved, rejected, expired$/],
+  ['{ fails: operation.timeot }', /answers\.assess\.fails: must be one of model\.unavailable, .*operation\.timeout/],
+  ['{ reviw: approved }', /answers\.assess\.reviw: is not a field that belongs here; did you mean review\?/],
+])('a wrong word in an answer is told by its own field: %s', async (answer, told) => {
+  const { code, notes } = await testing(`answers: { assess: ${answer} }`);
+  expect([code, notes]).toEqual([1, expect.stringMatching(told)]);
+  expect(notes).not.toMatch(/assess\.(output|text)/);
 });
 
 describe('a step that names a route', () => {
@@ -182,9 +293,9 @@ spec:
 
   test('needs the route of its tenant among the files', async () => {
     write('flow.yaml', `${routed}---\n${route(two).replace('acme', 'other')}`);
-    const { code, notes } = await testing(answered);
+    const { code, out } = await testing(answered);
     expect(code).toBe(2);
-    expect(notes).toMatch(/^A step asks the model route triage of acme, which is not in the files \(they have none\): /);
+    expect(out).toMatch(/tests\.yaml:3:5 A step asks the model route triage of acme, which is not in the files \(they have none\): /);
     write('flow.yaml', routed);
     write('models.yaml', route(two));
     expect((await flows(write('tests.yaml', aTest(answered).replace('flow.yaml', '.')))).code).toBe(0);
@@ -226,6 +337,42 @@ spec:
     flows(write('tests.yaml', aTest(`answers: { opened: { output: ${more} } }`).replace('{ message: hello }', data)));
   beforeEach(() => void write('flow.yaml', calling + desk));
 
+  test.each(operationFailures)('can fail: %s', async (code) => {
+    const failing = `answers: { opened: { fails: ${code} } }\n    expect: { fails: ${code} }`;
+    expect(await flows(write('tests.yaml', aTest(failing).replace('{ message: hello }', '{ subject: Refund }')))).toMatchObject({
+      code: 0,
+    });
+  });
+
+  test('is answered to a sample event by a file of answers', async () => {
+    const event = write('refund.json', JSON.stringify({ data: { subject: 'Refund' } }));
+    const file = (text: string): string => write('answers.yaml', text);
+    const withAnswers = (text: string, ...more: string[]) =>
+      flows(join(directory, 'flow.yaml'), '--event', event, '--answers', file(text), ...more);
+    const recorded = join(directory, 'recorded.yaml');
+    expect(await withAnswers('opened: { output: { id: c-1 } }', '--record', recorded)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('decision  {"id":"c-1"}') as string,
+    });
+    expect(await flows(recorded)).toMatchObject({ code: 0, notes: '1 case passed.' });
+    expect(await withAnswers('{ "openned": { "output": { "id": "c-1" } } }')).toMatchObject({
+      code: 1,
+      notes: expect.stringMatching(/answers\.yaml:1:3 openned: names no step of the flow triage; did you mean opened\?$/) as string,
+    });
+    expect(await withAnswers('\nopened: { output: { id: 1 } }')).toMatchObject({
+      code: 2,
+      notes: expect.stringMatching(/answers\.yaml:2:1 answers\.opened is nothing that openCase/) as string,
+    });
+    expect(await withAnswers('opened: { outpt: 1 }')).toMatchObject({
+      code: 1,
+      notes: expect.stringMatching(/did you mean output/) as string,
+    });
+    expect(await flows(recorded, '--answers', file('{}'))).toMatchObject({
+      code: 2,
+      notes: '--answers needs --event FILE: the cases of a file of tests have their own answers',
+    });
+  });
+
   test('takes and gives what its connector says, and nothing else', async () => {
     expect(await opened('{ subject: Refund }', '{ id: c-1 }')).toMatchObject({ code: 0, notes: '' });
     const refused = await opened('{ text: Refund }', '{ id: c-1 }');
@@ -237,9 +384,7 @@ spec:
     });
     expect(await opened('{ subject: Refund }', '{ id: 1 }')).toMatchObject({
       code: 2,
-      notes: expect.stringContaining(
-        'answers.opened is nothing that openCase of the connection desk answers: /id must be string',
-      ) as string,
+      out: expect.stringContaining('answers.opened is nothing that openCase of the connection desk answers: /id must be string') as string,
     });
   });
 
@@ -247,7 +392,9 @@ spec:
     write('flow.yaml', calling.replace('openCase', 'openTicket') + desk);
     expect(await opened('{ subject: Refund }', '{ id: c-1 }')).toMatchObject({
       code: 2,
-      notes: 'The step opened uses openTicket, which the connector desk-api does not have: it has openCase',
+      out: expect.stringContaining(
+        'The step opened uses openTicket, which the connector desk-api does not have: it has openCase',
+      ) as string,
     });
   });
 
@@ -352,7 +499,7 @@ test('a test or a flow that does not fit is refused with file, line and field', 
   const wrong = await testing('answer: {}');
   expect(wrong).toMatchObject({
     code: 1,
-    notes: expect.stringMatching(/tests\.yaml:5:5 cases\.0\.answer: is not a field that belongs here$/) as string,
+    notes: expect.stringMatching(/tests\.yaml:5:5 cases\.0\.answer: is not a field that belongs here; did you mean answers\?$/) as string,
   });
   write('flow.yaml', flow.replace('steps.assess, rules', 'steps.asses, rules'));
   const { code, notes } = await testing(answered);

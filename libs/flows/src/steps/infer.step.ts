@@ -13,7 +13,7 @@ export const inferStep: Step<'infer'> = {
     const input = expression(spec.input ?? 'event.data');
     const outputSchema = schema(spec.output);
     const checksFor = compileChecks(spec, expression);
-    return async (scope, { lane, signal, call, observer, noteInput }) => {
+    return async (scope, { path, lane, signal, call, observer, noteInput }) => {
       const data = (await input.evaluate(scope)) ?? null;
       noteInput(data);
       const checks = await checksFor(scope, data);
@@ -21,6 +21,7 @@ export const inferStep: Step<'infer'> = {
         models.infer({
           tenant,
           flow,
+          step: path,
           customer: scope.event.customer,
           lane,
           target,

@@ -2,29 +2,47 @@ import { z } from 'zod';
 import { json } from '#libs/contracts';
 import type { FailureCode } from '#libs/contracts';
 
-/** The failures of a model or an operation that a test can ask for, by their code. */
-const answerFailures = [
+/** The failures of a model that a test can ask for, by their codes. Those of its gates follow from an output that does not pass them. */
+export const modelFailures = [
   'model.unavailable',
+  'model.outage',
   'model.limited',
   'model.credential',
+  'model.misconfigured',
+  'model.budgetSpent',
+  'model.notFree',
   'model.refused',
+  'model.answerTooLarge',
+] as const satisfies readonly FailureCode[];
+/** The failures of an operation that a test can ask for. `operation.inputInvalid` follows from the input alone. */
+export const operationFailures = [
   'operation.refused',
   'operation.limited',
   'operation.unavailable',
+  'operation.timeout',
   'operation.unauthorized',
   'operation.conflict',
+  'operation.gone',
+  'operation.addressForbidden',
+  'operation.outputInvalid',
   'operation.uncertain',
+  'connection.needsReauth',
+  'connection.unavailable',
 ] as const satisfies readonly FailureCode[];
-export type AnswerFailure = (typeof answerFailures)[number];
+export type ModelFailureCode = (typeof modelFailures)[number];
+export type OperationFailureCode = (typeof operationFailures)[number];
 
 const answer = z.union([
   z.strictObject({ output: json }),
   z.strictObject({ text: z.string() }),
-  z.strictObject({ fails: z.enum(answerFailures) }),
+  z.strictObject({ fails: z.enum([...modelFailures, ...operationFailures]) }),
   z.strictObject({ review: z.enum(['approved', 'rejected', 'expired']) }),
 ]);
 /** The outside's answer to a step: its output, the text of a model as it comes, a failure, or the decision of a person; one that corrects is an output. */
 export type WrittenAnswer = z.infer<typeof answer>;
+
+/** The answers to the steps, by their paths or ids; a list is given one after the other. */
+export const answersOfSteps = z.record(z.string(), z.union([answer, z.array(answer).min(1)]));
 
 /** An event as expressions see it, without its id and the time at which it was received. */
 export const sampleEvent = z.strictObject({
@@ -51,7 +69,7 @@ export type Expectation = z.infer<typeof expectation>;
 const flowCase = z.strictObject({
   name: z.string().min(1),
   event: z.union([z.string().min(1), sampleEvent]),
-  answers: z.record(z.string(), z.union([answer, z.array(answer).min(1)])).default({}),
+  answers: answersOfSteps.default({}),
   expect: expectation.default({}),
 });
 export type FlowCase = z.infer<typeof flowCase>;

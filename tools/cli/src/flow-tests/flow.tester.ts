@@ -6,10 +6,10 @@ import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { ModelGateway } from '#libs/models';
 import { compileSchema } from '#libs/schemas';
-import { WrittenAnswers } from './written-answers.js';
+import { AnswerUnusable, WrittenAnswers } from './written-answers.js';
 import type { Answers } from './written-answers.js';
 import { WrittenOperations } from './written-operations.js';
-import { RecordedModel } from './recorded-model.js';
+import { RecordedModel, naming } from './recorded-model.js';
 import type { Models } from './models.js';
 import { TestModels } from './test-models.js';
 import type { ModelDocument } from './test-models.js';
@@ -18,9 +18,9 @@ import type { ModelDocument } from './test-models.js';
 export interface Tested extends Trial {
   /** The reason why no run would begin, in the words of the document. */
   readonly notRun?: string;
-  /** The inputs of the steps that asked a model, by their ids. */
+  /** The inputs of the steps that asked a model, by their paths. */
   readonly inputs: ReadonlyMap<string, string>;
-  /** The answers that were given, written down or not, by the ids of their steps. */
+  /** The answers that were given, written down or not, by the paths or ids of their steps. */
   readonly answers: Answers;
   /** Connections that the files do not have: inputs and answers of their operations were not checked. */
   readonly unchecked: ReadonlySet<string>;
@@ -54,7 +54,7 @@ export class FlowTester {
     const ofProvider = (provider: string): RecordedModel => model.inPlaceOf((name, step) => this.models.providerOf(name, step, provider));
     const directory = new TestModels(models, ofProvider, clock);
     const compiler = new FlowCompiler({
-      models: new ModelGateway({ provider: model, directory, clock }),
+      models: naming(new ModelGateway({ provider: model, directory, clock })),
       operations: operations.services,
     });
     const compiled = (one: FlowDocument): CompiledFlow =>
@@ -88,7 +88,7 @@ export class FlowTester {
   }
 }
 
-/** The decision of a person, as the test wrote it down; without one, nobody decides in time. @throws CliFailure */
+/** The decision of a person, as the test wrote it down; without one, nobody decides in time. @throws AnswerUnusable */
 async function decisionOf(step: string, { schema }: ReviewRequest, written: WrittenAnswers): Promise<TrialDecision> {
   const answer = written.next(step);
   if (answer === undefined) return { outcome: 'expired' };
@@ -96,11 +96,11 @@ async function decisionOf(step: string, { schema }: ReviewRequest, written: Writ
   if ('output' in answer) {
     const problems = schema === null ? [] : await compileSchema(schema).problemsOf(answer.output);
     if (problems.length === 0) return { outcome: 'corrected', value: answer.output };
-    throw new CliFailure(`answers.${step} does not fit the schema of the review: ${problems.join('; ')}`, 'unusable');
+    throw new AnswerUnusable(step, `answers.${step} does not fit the schema of the review: ${problems.join('; ')}`);
   }
-  throw new CliFailure(
+  throw new AnswerUnusable(
+    step,
     `The step ${step} asks a person: answers.${step} is { review: approved }, or { output: … } for another value`,
-    'unusable',
   );
 }
 

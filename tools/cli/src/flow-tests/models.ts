@@ -1,6 +1,6 @@
 import { OpenAiProvider } from '#libs/models';
 import type { ModelProvider } from '#libs/models';
-import { CliFailure } from '../failure.js';
+import { AnswerUnusable } from './written-answers.js';
 
 /** The real models that steps without an answer ask: those at the address, else the local model, which is started when it is first asked. */
 export class Models {
@@ -12,14 +12,14 @@ export class Models {
 
   /**
    * @param provider the name of a ModelProvider document; undefined: the provider of the installation, which has the local models
-   * @throws CliFailure if there is no provider for the model
+   * @throws AnswerUnusable if there is no provider for the model
    */
   async providerOf(model: string, step: string, provider?: string): Promise<ModelProvider> {
     if (this.at === undefined && (provider !== undefined || !model.startsWith('local/'))) {
       const owner = provider === undefined ? '' : ` of the ModelProvider ${provider}`;
-      throw new CliFailure(
+      throw new AnswerUnusable(
+        step,
         `The step ${step} asks the model ${model}${owner}: write its answer down (answers.${step}), or give --model-url the address of its API`,
-        'unusable',
       );
     }
     this.provider ??= this.at === undefined ? this.startLocalModel() : Promise.resolve(new OpenAiProvider(this.at));

@@ -1,21 +1,48 @@
-import { ModelCredentialRefused, ModelLimited, ModelRefused, ModelUnavailable } from '#libs/models';
-import type { ModelProvider, ModelRequest, ModelResponse } from '#libs/models';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import {
+  ModelAnswerTooLarge,
+  ModelBudgetSpent,
+  ModelCredentialRefused,
+  ModelLimited,
+  ModelMisconfigured,
+  ModelNotFree,
+  ModelOutage,
+  ModelRefused,
+  ModelUnavailable,
+} from '#libs/models';
+import type { ModelGateway, ModelProvider, ModelRequest, ModelResponse } from '#libs/models';
 import { framedData } from '#libs/prompts';
+import { wallTime } from '#libs/time';
 import { CliFailure } from '../failure.js';
-import type { AnswerFailure } from './flow-test.js';
+import { modelFailures } from './flow-test.js';
+import type { ModelFailureCode } from './flow-test.js';
+import { AnswerUnusable } from './written-answers.js';
 import type { WrittenAnswers } from './written-answers.js';
 
-const failures = {
-  'model.unavailable': ModelUnavailable,
-  'model.limited': ModelLimited,
-  'model.credential': ModelCredentialRefused,
-  'model.refused': ModelRefused,
-} as const;
+const failures: Record<ModelFailureCode, (message: string) => Error> = {
+  'model.unavailable': (message) => new ModelUnavailable(message),
+  'model.outage': (message) => new ModelOutage(message),
+  'model.limited': (message) => new ModelLimited(message),
+  'model.credential': (message) => new ModelCredentialRefused(message),
+  'model.misconfigured': (message) => new ModelMisconfigured(message),
+  'model.budgetSpent': (message) => new ModelBudgetSpent(message, { budget: 'test', endsAt: wallTime() }),
+  'model.notFree': (message) => new ModelNotFree(message),
+  'model.refused': (message) => new ModelRefused(message),
+  'model.answerTooLarge': (message) => new ModelAnswerTooLarge(message),
+};
 
-function failureOf(code: AnswerFailure, step: string): Error {
-  return Object.hasOwn(failures, code)
-    ? new failures[code as keyof typeof failures](`The test lets the step ${step} fail`)
-    : new CliFailure(`A model does not fail with ${code} (answers.${step}): it is one of ${Object.keys(failures).join(', ')}`, 'refused');
+function failureOf(given: string, step: string): Error {
+  const code = modelFailures.find((one) => one === given);
+  if (code !== undefined) return failures[code](`The test lets the step ${step} fail`);
+  return new AnswerUnusable(step, `A model does not fail with ${given} (answers.${step}): it is one of ${modelFailures.join(', ')}`);
+}
+
+/** The step that asks. Providers are only told the request to the model. */
+const asking = new AsyncLocalStorage<string>();
+
+/** Lets a {@link RecordedModel} behind the gateway know which step asks. */
+export function naming(gateway: ModelGateway): Pick<ModelGateway, 'infer'> {
+  return { infer: (request) => asking.run(request.step ?? request.schemaName, () => gateway.infer(request)) };
 }
 
 type RealProvider = (model: string, step: string) => Promise<ModelProvider>;
@@ -26,9 +53,9 @@ export class RecordedModel implements ModelProvider {
   readonly api = 'chat';
   readonly server = new URL('recorded:answers');
   readonly attributes = {};
-  /** The inputs of the steps that asked, by their ids. */
+  /** The inputs of the steps that asked, by their paths. */
   readonly inputs: Map<string, string>;
-  /** The texts that the real provider answered, by the ids of the steps. */
+  /** The texts that the real provider answered, by the paths of the steps. */
   readonly answered: Map<string, string>;
 
   /**
@@ -50,7 +77,7 @@ export class RecordedModel implements ModelProvider {
   }
 
   async complete(request: ModelRequest, options: Parameters<ModelProvider['complete']>[1]): Promise<ModelResponse> {
-    const step = request.schema.name;
+    const step = asking.getStore() ?? request.schema.name;
     const [, user] = request.turns;
     this.inputs.set(step, framedData(user!.content) ?? user!.content);
     const answer = this.answers.next(step);
@@ -60,8 +87,7 @@ export class RecordedModel implements ModelProvider {
       return response;
     }
     if ('fails' in answer) throw failureOf(answer.fails, step);
-    if ('review' in answer)
-      throw new CliFailure(`The step ${step} asks no person: answers.${step} needs \`output\` or \`text\``, 'unusable');
+    if ('review' in answer) throw new AnswerUnusable(step, `The step ${step} asks no person: answers.${step} needs \`output\` or \`text\``);
     const text = 'text' in answer ? answer.text : JSON.stringify(answer.output);
     return { text, finish: 'complete', responseModel: request.model };
   }

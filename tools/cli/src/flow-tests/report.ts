@@ -63,6 +63,12 @@ export function report(flow: FlowDocument, { name, expect }: FlowCase, tested: T
   output.result(result, isTest && wrong.length === 0 ? `✓ ${title}` : lines.join('\n'));
 }
 
+/** Prints a case that could not be tested. */
+export function reportUnusable(flow: FlowDocument, { name }: FlowCase, reason: string, output: Output): void {
+  const result = { flow: flow.metadata.name, case: name, passed: false, unusable: reason };
+  output.result(result, `✗ ${flow.metadata.name}: ${name}\n  could not be tested: ${reason}`);
+}
+
 function shown(value: Json | undefined): string {
   return value === undefined ? 'nothing' : JSON.stringify(value);
 }

@@ -3,6 +3,8 @@ import type { ConnectionDocument, DocumentLookup } from '#libs/contracts';
 import type { FlowServices, StepOperation } from '#libs/flows';
 import type { Json } from '#libs/json';
 import { CliFailure } from '../failure.js';
+import { operationFailures } from './flow-test.js';
+import { AnswerUnusable } from './written-answers.js';
 import type { WrittenAnswers } from './written-answers.js';
 import { WrittenFailure } from './written-failure.js';
 
@@ -36,18 +38,21 @@ export class WrittenOperations {
       throw new OperationFailure('operation.inputInvalid', error.message, { peer: 'unknown', cause: error });
     });
     const answer = this.answers.next(step);
-    if (answer === undefined) {
-      throw new CliFailure(
-        `The step ${step} uses ${operation} of the connection ${connection}: write its answer down (answers.${step})`,
-        'unusable',
-      );
+    const refuse = (message: string): never => {
+      throw new AnswerUnusable(step, message);
+    };
+    if (answer === undefined)
+      return refuse(`The step ${step} uses ${operation} of the connection ${connection}: write its answer down (answers.${step})`);
+    if ('fails' in answer) {
+      const code = operationFailures.find((one) => one === answer.fails);
+      if (code !== undefined) throw new WrittenFailure(code, step);
+      return refuse(`An operation does not fail with ${answer.fails} (answers.${step}): it is one of ${operationFailures.join(', ')}`);
     }
-    if ('fails' in answer) throw new WrittenFailure(answer.fails, step);
-    if ('review' in answer) throw new CliFailure(`The step ${step} asks no person: answers.${step} needs \`output\``, 'unusable');
+    if ('review' in answer) return refuse(`The step ${step} asks no person: answers.${step} needs \`output\``);
     const output = 'text' in answer ? answer.text : answer.output;
     const problem = await schemas?.outputProblem(output);
     if (problem === undefined) return output;
-    throw new CliFailure(`answers.${step} is nothing that ${operation} of the connection ${connection} answers: ${problem}`, 'unusable');
+    return refuse(`answers.${step} is nothing that ${operation} of the connection ${connection} answers: ${problem}`);
   }
 
   /** Undefined if the files do not have the connection, or its connector. @throws CliFailure if the connector has no such operation */
