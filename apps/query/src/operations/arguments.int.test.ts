@@ -138,9 +138,48 @@ describe('a moment', () => {
     const found = everyPlace(['DateTime'], text);
     expect(found.length).toBeGreaterThan(5);
     for (const place of found) {
-      const [code, , message] = await refusal(place);
-      expect([place.path, code, message]).toEqual([place.path, 'request.invalid', expect.stringContaining('2026-11-21T08:00:00Z')]);
+      const [code, argument, message] = await refusal(place);
+      expect([place.path, code, argument]).toEqual([place.path, 'request.invalid', place.path]);
+      expect(message).toContain(`at "${place.path}"; must be a moment of the years 1 to 9999 with its zone, such as 2026-11-21T08:00:00Z`);
     }
+  });
+
+  test.each([
+    ['in the text of a query', 'filter: { sources: ["a", "b"], receivedFrom: "yesterday" }', {}, 'filter.receivedFrom must be a moment'],
+    [
+      'in a variable of its own',
+      'filter: { sources: ["a"], receivedFrom: $at }',
+      { at: 'yesterday' },
+      'Variable "$at" got invalid value "yesterday" at "filter.receivedFrom"; must be a moment',
+    ],
+    [
+      'within a variable',
+      'filter: $filter',
+      { filter: { receivedFrom: 'yesterday' } },
+      'Variable "$filter" got invalid value "yesterday" at "filter.receivedFrom"; must be a moment',
+    ],
+  ])('that is none is refused with its argument and place, %s', async (_, argument, variables, message) => {
+    const types = { at: 'DateTime', filter: 'EventFilter' };
+    const declared = Object.keys(variables).map((name) => `$${name}: ${types[name as keyof typeof types]}`);
+    const query = `query ${declared.length === 0 ? '' : `(${declared.join(', ')})`} { events(first: 1, ${argument}) { nodes { id } } }`;
+    const { errors } = await server.ask({ operatorIn: tenant }, query, variables);
+    expect(errors).toEqual([
+      expect.objectContaining({
+        message: expect.stringContaining(message) as string,
+        locations: [{ line: 1, column: expect.any(Number) as number }],
+        extensions: expect.objectContaining({ code: 'request.invalid', argument: 'filter.receivedFrom' }) as object,
+      }),
+    ]);
+  });
+
+  test('in a list of documents that is too deep is refused by its argument', async () => {
+    const deep = '['.repeat(200) + ']'.repeat(200);
+    const query = `mutation { applyDocuments(input: { documents: [{ kind: "a" }, ${deep}] }) { __typename } }`;
+    const { errors } = await server.ask({ operatorIn: tenant }, query);
+    expect(errors?.[0]).toMatchObject({
+      message: 'input.documents may be nested at most 128 levels deep',
+      extensions: { code: 'request.invalid', argument: 'input.documents' },
+    });
   });
 
   test.each(['0001-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z', '2024-02-29t08:00:00.123456789+14:00'])(

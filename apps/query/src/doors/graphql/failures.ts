@@ -6,6 +6,7 @@ import { DomainError, failures } from '#libs/contracts';
 import type { FailureCode } from '#libs/contracts';
 import { failureHeaders } from '#libs/service';
 import { counter, logger } from '#libs/tracing';
+import { argumentOf, namingArgument } from './argument.place.js';
 
 const log = logger('graphql');
 const failed = counter('millrace_graphql_errors_total', 'Errors answered by GraphQL, by code.', { code: 'a code of failures.md' });
@@ -25,7 +26,11 @@ export function formatted(error: GraphQLError): GraphQLFormattedError {
   const cause = rootCause(error);
   const place = { ...(locations === undefined ? {} : { locations }), ...(path === undefined ? {} : { path }) };
   if (cause instanceof DomainError) return { message: cause.publicMessage, ...place, extensions: describe(cause) };
-  if (cause instanceof GraphQLError) return { message, ...place, extensions: counted(codeOf(error)) };
+  if (cause instanceof GraphQLError) {
+    const argument = argumentOf(error);
+    if (argument === undefined) return { message, ...place, extensions: counted(codeOf(error)) };
+    return { message: namingArgument(error, cause, argument), ...place, extensions: { ...counted(codeOf(error)), argument } };
+  }
   log.error({ err: cause, path }, 'a field failed by a defect');
   return { message: failures['request.defect'].title, ...place, extensions: counted('request.defect') };
 }

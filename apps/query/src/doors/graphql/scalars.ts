@@ -5,11 +5,11 @@ import { LosslessNumber, isTooDeep, maxJsonDepth, numberOf } from '#libs/json';
 const rfc3339 = /^(\d{4})-(0[1-9]|1[0-2])-(\d\d)T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/i;
 
 /** A moment that the calendar has. Years before 1 and after 9999 are refused, also where the zone leads there: Postgres reads them differently. */
-function moment(value: unknown): Date {
+function moment(value: unknown, nodes?: ValueNode): Date {
   const [, year, month, day] = (typeof value === 'string' ? rfc3339.exec(value) : null) ?? [];
   const at = day === undefined || Number(day) > daysOf(Number(year), Number(month)) ? undefined : new Date((value as string).toUpperCase());
   if (at === undefined || !(at.getUTCFullYear() >= 1 && at.getUTCFullYear() <= 9999)) {
-    throw new GraphQLError('A DateTime is a moment of the years 1 to 9999 with its zone, such as 2026-11-21T08:00:00Z');
+    throw new GraphQLError('must be a moment of the years 1 to 9999 with its zone, such as 2026-11-21T08:00:00Z', { nodes });
   }
   return at;
 }
@@ -42,20 +42,20 @@ function isoText(at: Date): string {
 export const DateTime = new GraphQLScalarType<Date, string>({
   name: 'DateTime',
   serialize: (value) => isoText(value as Date),
-  parseValue: moment,
-  parseLiteral: (node) => moment(node.kind === Kind.STRING ? node.value : undefined),
+  parseValue: (value) => moment(value),
+  parseLiteral: (node) => moment(node.kind === Kind.STRING ? node.value : undefined, node),
 });
 
 export const JSONValue = new GraphQLScalarType({
   name: 'JSON',
   serialize: (value) => value,
-  parseValue: shallow,
-  parseLiteral: (node, variables) => shallow(valueOf(node, variables ?? {})),
+  parseValue: (value) => shallow(value),
+  parseLiteral: (node, variables) => shallow(valueOf(node, variables ?? {}), node),
 });
 
 /** Bodies have this limit too, but a value in the text of a query is no JSON to the reader of bodies. */
-function shallow(value: unknown): unknown {
-  if (isTooDeep(value)) throw new GraphQLError(`A JSON value may be nested ${maxJsonDepth} levels deep`);
+function shallow(value: unknown, nodes?: ValueNode): unknown {
+  if (isTooDeep(value)) throw new GraphQLError(`may be nested at most ${maxJsonDepth} levels deep`, { nodes });
   return value;
 }
 
