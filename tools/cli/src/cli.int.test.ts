@@ -14,7 +14,7 @@ import { Database, statement } from '#libs/persistence';
 import { startAuthorizationServer, uniqueName, waitFor } from '#libs/testing';
 import type { AuthorizationServer } from '#libs/testing';
 import { QueryServer } from '../../../test/query/query-server.js';
-import { connectionOf, defaultUrl } from './connection.js';
+import { connectionOf, defaultUrl, hintAt } from './connection.js';
 import { runInTest } from './run-in-test.js';
 import type { RunInTest } from './run-in-test.js';
 
@@ -111,7 +111,7 @@ describe('apply', () => {
       out: '',
       notes: [
         `${path}:12:3 spec.url: must be an http or https address`,
-        `${path}:11:3 spec.timeuotMs: is not a field that belongs here`,
+        `${path}:11:3 spec.timeuotMs: is not a field that belongs here; did you mean timeoutMs?`,
       ].join('\n'),
     });
   });
@@ -220,6 +220,7 @@ test('where nothing is found, a tenant that does not exist is told from an empty
     ['redeliver', '--dry-run'],
     ['replay', '--dry-run'],
     ['operations'],
+    ['runs', 'cancel', 'run_x'],
     ['operations', 'cancel', 'bop_x'],
     ['keys'],
     ['keys', 'revoke', 'x'],
@@ -737,6 +738,24 @@ test('runs are printed with what those wait for that do not go on', async () => 
   expect(await millrace(['runs', '--first', '1'])).toMatchObject({ notes: 'There are more, older ones: --first prints more.' });
 });
 
+test('a run that waits is cancelled with a reason; one that ended or that nobody knows is refused', async () => {
+  await createTenant();
+  const { rows } = server;
+  await rows.event({ tenant, id: 'evt_1' });
+  await rows.run({ tenant, id: 'run_1', event: 'evt_1', state: 'waiting' });
+  await rows.run({ tenant, id: 'run_2', event: 'evt_1', state: 'completed', generation: 1 });
+  expect(await millrace(['runs', 'cancel', 'run_1', '--reason', 'asked twice'])).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/^run_1 ends as soon as no process works on it/) as string,
+  });
+  expect(await millrace(['--json', 'runs', 'cancel', 'run_1'])).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('"commandId":') as string,
+  });
+  expect(await millrace(['runs', 'cancel', 'run_2'])).toMatchObject({ code: 1, notes: expect.stringContaining('run_2') as string });
+  expect(await millrace(['runs', 'cancel', 'run_x'])).toMatchObject({ code: 1, notes: 'There is no run run_x' });
+});
+
 describe('reviews', () => {
   beforeEach(async () => {
     await createTenant();
@@ -929,10 +948,15 @@ describe('the connection', () => {
     const given = { environment: {}, directory, door: 'query' } as const;
     expect(connectionOf({}, given).url).toBe(server.url);
     expect(connectionOf({ key: 'mr_y' }, given)).toMatchObject({ url: defaultUrl, tenant: undefined });
+    expect(hintAt(connectionOf({ key: 'mr_y' }, given))).toBe(
+      `; .millrace/credentials.json is for ${server.url}: if that is meant, give it by --url`,
+    );
+    expect(hintAt(connectionOf({ key: 'mr_y', url: server.url }, given))).toBe('');
     const { out } = await millrace(['--help']);
     expect(out.replaceAll(/\s+/g, ' ')).toContain(
-      'else MILLRACE_URL; else, with the key, from .millrace/credentials.json; else http://127.0.0.1:8080',
+      'else MILLRACE_URL; else, with the key, from the credentials file; else http://127.0.0.1:8080',
     );
+    expect(out).toContain('The credentials file is .millrace/credentials.json, or credentials.json in the folder MILLRACE_DIRECTORY');
   });
 
   test('the keys of the credentials file go to the address of the file only, whatever names another one', async () => {

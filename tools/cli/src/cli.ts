@@ -23,7 +23,7 @@ import type { OutputStreams } from './output.js';
 import type { RestoreOptions } from './restore.command.js';
 import { approveReview, claimReview, correctReview, rejectReview, releaseReview, reviews, showReview } from './reviews.command.js';
 import type { ReviewActOptions, ReviewListOptions } from './reviews.command.js';
-import { runs } from './runs.command.js';
+import { cancelRun, runs } from './runs.command.js';
 import type { RunListOptions } from './runs.command.js';
 import { pulls, startPull } from './pulls.command.js';
 import { requests, showRequest, takeRequest, testRequest, verifyRequest } from './requests.command.js';
@@ -68,13 +68,17 @@ export async function run(args: readonly string[], cliProcess: CliProcess): Prom
 function commandLine({ environment, directory, columns = 120, print, note, input, signal }: CliProcess): Command {
   const program = new Command('millrace')
     .description('Makes Millrace what your files say, and shows what happens in it.')
-    .option('--url <address>', `where Millrace is; else MILLRACE_URL; else, with the key, from ${credentialsFile}; else ${defaultUrl}`)
-    .option('--key <key>', `API key, or the operator’s; else MILLRACE_API_KEY; else from ${credentialsFile}, for the address in it only`)
+    .option('--url <address>', `where Millrace is; else MILLRACE_URL; else, with the key, from the credentials file; else ${defaultUrl}`)
+    .option(
+      '--key <key>',
+      'API key, or the operator’s; else MILLRACE_API_KEY; else the operator’s of the credentials file, for the address in it only',
+    )
     .option('--tenant <name>', 'the tenant to act in, with the operator’s key; else MILLRACE_TENANT')
     .option('--json', 'print each result as one line of JSON', false)
     .addHelpText(
       'after',
-      '\nResults go to standard output, everything else to standard error.\nExit status: 0 done; 1 refused; 2 not possible: usage, credentials, connection.',
+      `\nThe credentials file is ${credentialsFile}, or credentials.json in the folder MILLRACE_DIRECTORY; npm start writes it. With it, commands act with the operator’s key, events send with the tenant’s.\n` +
+        'Results go to standard output, everything else to standard error.\nExit status: 0 done; 1 refused; 2 not possible: usage, credentials, connection.',
     )
     .exitOverride()
     .configureOutput({ writeOut: (text) => print(text.trimEnd()), writeErr: (text) => note(text.trimEnd()) });
@@ -226,14 +230,23 @@ function commandLine({ environment, directory, columns = 120, print, note, input
     .option('--run <id>', 'run_…: steps has what its steps stored')
     .option('--names <json>', 'an object: names that it also sees, such as item')
     .action((expression: string, options: EvaluateOptions) => inTenant((at, out) => evaluate(at, expression, options, out)));
-  program
-    .command('runs')
-    .description('print runs, the last started first, with what those wait for that do not go on')
+  const ofRuns = program.command('runs').description('runs of flows');
+  ofRuns
+    .command('list', { isDefault: true })
+    .description('print them, the last started first, with what those wait for that do not go on')
     .option('--customer <key>', 'only this customer’s')
     .option('--flow <name>', 'only of this flow')
     .addOption(new Option('--state <state>', 'only in this state').choices(['running', 'waiting', 'completed', 'failed']))
     .option('--first <number>', 'how many', positiveNumber, 20)
     .action((options: RunListOptions) => inTenant((at, out) => runs(at, options, out)));
+  ofRuns
+    .command('cancel')
+    .description(
+      'end one that waits or is tried again and again: it fails with run.cancelled, and nothing of it is delivered; harmless twice',
+    )
+    .argument('<id>', 'run_…')
+    .option('--reason <text>', 'why, for people who look at it')
+    .action((id: string, options: { reason?: string }) => inTenant((at, out) => cancelRun(at, id, options, out)));
 
   const ofRequests = program.command('requests').description('requests of partners as they were received, such as those that were refused');
   ofRequests

@@ -14,6 +14,8 @@ export interface Connection {
   tenant: string | undefined;
   /** The option, variable or file that the tenant came from, for messages. */
   tenantFrom: string;
+  /** The address that the credentials file names, where nobody named one and the key is not from the file. */
+  notFrom?: Given | undefined;
 }
 
 export interface ConnectionOptions {
@@ -23,7 +25,7 @@ export interface ConnectionOptions {
 }
 
 export const defaultUrl = 'http://127.0.0.1:8080';
-/** The one-process form writes it at its start, to the folder of its data. */
+/** The one-process form writes it at its start, to the folder of its data: `.millrace`, or MILLRACE_DIRECTORY. */
 export const credentialsFile = join('.millrace', 'credentials.json');
 
 const credentials = z.object({
@@ -60,11 +62,17 @@ export function connectionOf(
   const url = givenUrl === undefined ? undefined : addressIn(givenUrl);
   const key = given('key', 'MILLRACE_API_KEY');
   const tenant = given('tenant', 'MILLRACE_TENANT');
-  if (key !== undefined) return checked({ url: url ?? defaultUrl, key, tenant });
   const path = credentialsPath(environment);
+  if (key !== undefined) {
+    const notFrom = url === undefined ? otherAddress(resolve(directory, path), path) : undefined;
+    return { ...checked({ url: url ?? defaultUrl, key, tenant }), notFrom };
+  }
   const file = readCredentials(resolve(directory, path));
   if (file === undefined) {
-    throw new CliFailure(`No API key: give --key, set MILLRACE_API_KEY, or run this where ${path} is (npm start writes it)`, 'unusable');
+    throw new CliFailure(
+      `No API key: give --key, set MILLRACE_API_KEY, or run this where ${path} is (npm start writes it to its folder, which MILLRACE_DIRECTORY names)`,
+      'unusable',
+    );
   }
   const fileUrl = addressIn({ value: file.url, from: `url in ${path}` });
   if (url !== undefined && url !== fileUrl) {
@@ -79,6 +87,21 @@ export function connectionOf(
     key: { value: door === 'query' ? (file.operatorKey ?? file.apiKey) : file.apiKey, from: path },
     tenant: tenant ?? { value: file.tenant, from: path },
   });
+}
+
+/** The address in a credentials file, for a hint. Undefined if that is the default one, or there is none that can be read. */
+function otherAddress(file: string, from: string): Given | undefined {
+  try {
+    const value = readCredentials(file)?.url;
+    return value === undefined || value === defaultUrl ? undefined : { value, from };
+  } catch {
+    return undefined; // nothing is taken from the file
+  }
+}
+
+/** The address that was perhaps meant. A key that was given is not sent to an address that only a folder names. */
+export function hintAt({ notFrom }: Connection): string {
+  return notFrom === undefined ? '' : `; ${notFrom.from} is for ${notFrom.value}: if that is meant, give it by --url`;
 }
 
 /** The origin that an address names. Refuses parts that would be ignored, without repeating a password. @throws CliFailure */

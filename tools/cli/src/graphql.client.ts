@@ -1,5 +1,6 @@
 import { parseStoredJson } from '#libs/json';
 import { timeoutSignal } from '#libs/time';
+import { hintAt } from './connection.js';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
 import { failureOf } from './refusal.js';
@@ -82,7 +83,10 @@ export async function post(
     redirect: 'manual', // the key, and the secrets in documents, go only where the operator said
     signal: timeoutSignal(timeoutMs),
   }).catch((error: unknown) => {
-    throw new CliFailure(`Millrace does not answer at ${connection.url}: ${networkReason(error, connection.url)}`, 'unusable');
+    throw new CliFailure(
+      `Millrace does not answer at ${connection.url}: ${networkReason(error, connection.url)}${hintAt(connection)}`,
+      'unusable',
+    );
   });
   const location = response.headers.get('location');
   if (response.status < 300 || response.status > 399 || location === null) return response;

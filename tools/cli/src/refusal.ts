@@ -1,5 +1,6 @@
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
+import { hintAt } from './connection.js';
 
 /** The union members of a mutation that was refused. */
 export type Refusal =
@@ -45,9 +46,10 @@ export function failureOf(connection: Connection, failure: ReportedFailure): Cli
   return new CliFailure(messageFor(connection, failure), kindOf(failure), failure.code);
 }
 
-function messageFor({ key, keyFrom, tenantFrom }: Connection, { code, message, field }: ReportedFailure): string {
+function messageFor(connection: Connection, { code, message, field }: ReportedFailure): string {
+  const { key, keyFrom, tenantFrom } = connection;
   if (code === 'credential.missing') return `The key from ${keyFrom} did not arrive: does a proxy remove it?`;
-  if (code === 'credential.invalid') return `The key from ${keyFrom} is unknown, revoked or expired${hintFor(key)}`;
+  if (code === 'credential.invalid') return `The key from ${keyFrom} is unknown, revoked or expired${hintFor(key)}${hintAt(connection)}`;
   if (field === 'millrace-tenant' && code === 'credential.scope') {
     return `The key from ${keyFrom} belongs to another tenant than ${tenantFrom} names; a tenant’s key needs no --tenant`;
   }

@@ -1,6 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import type { Connection } from './connection.js';
-import { askPages } from './graphql.client.js';
+import { ask, askPages } from './graphql.client.js';
 import type { Output } from './output.js';
+import { accepted, refusals } from './refusal.js';
+import type { Refusal } from './refusal.js';
 
 /** The filter of `millrace runs`, by its options. */
 export interface RunListOptions {
@@ -41,6 +44,21 @@ export async function runs(connection: Connection, options: RunListOptions, outp
   const variables = { filter: { ...filter, state: state?.toUpperCase() } };
   const isMore = await askPages<Run>(connection, listed, variables, first, (run) => output.result(run, lineOf(run)));
   if (isMore) output.note('There are more, older ones: --first prints more.');
+}
+
+const cancelOne = `mutation Cancel($input: CancelRunInput!) {
+  cancelled: cancelRun(input: $input) { __typename ... on CancelRunSuccess { commandId run { id state } } ${refusals} }
+}`;
+
+/** `millrace runs cancel`: ends a run that has not ended. */
+export async function cancelRun(connection: Connection, id: string, { reason }: { reason?: string }, output: Output): Promise<void> {
+  const input = { id, reason, idempotencyKey: randomUUID() };
+  type Cancelled = { __typename: 'CancelRunSuccess'; commandId: string; run: { id: string; state: string } };
+  const { cancelled } = await ask<{ cancelled: Cancelled | Refusal }>(connection, cancelOne, { input });
+  output.result(
+    accepted(connection, cancelled),
+    `${id} ends as soon as no process works on it, without effects; millrace runs shows when it has.`,
+  );
 }
 
 function lineOf(run: Run): string {
