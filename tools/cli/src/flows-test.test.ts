@@ -439,13 +439,31 @@ test('a run that fails ends with a failure also where nothing is expected', asyn
 });
 
 test.each([
-  ['{ type: order.paid, data: { message: hello } }', 'spec.on.types excludes it'],
-  ['{ type: ticket.created, data: { message: "" } }', 'spec.on.when is not true'],
+  [
+    '{ type: order.paid, data: { message: hello } }',
+    'spec.on.types excludes it: its type is order.paid, its source sample, its customer sample',
+  ],
+  [
+    '{ type: ticket.created, data: { message: "" } }',
+    'spec.on.when is not true: its type is ticket.created, its source sample, its customer sample',
+  ],
 ])('an event that starts no run says why: %s', async (event, why) => {
   const text = aTest(`${answered}\n    expect: { runs: true }`).replace(/event: .*/, `event: ${event}`);
   const { code, out } = await flows(write('tests.yaml', text));
   expect(code).toBe(1);
   expect(out).toContain(`  does not run: ${why}\n  ✗ runs: expected true, found false`);
+});
+
+test('a flow that takes requests alone runs on a sample as on a request', async () => {
+  write(
+    'flow.yaml',
+    `apiVersion: millrace/v1
+kind: Flow
+metadata: { tenant: acme, name: triage }
+spec: { onRequest: { default: '1' }, steps: [{ id: seen, map: { expression: event.source } }] }
+`,
+  );
+  expect(await testing('expect: { decision: triage }')).toMatchObject({ code: 0 });
 });
 
 describe('with a sample event', () => {

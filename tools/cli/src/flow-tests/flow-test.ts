@@ -30,7 +30,6 @@ export const operationFailures = [
   'connection.unavailable',
 ] as const satisfies readonly FailureCode[];
 export type ModelFailureCode = (typeof modelFailures)[number];
-export type OperationFailureCode = (typeof operationFailures)[number];
 
 const answer = z.union([
   z.strictObject({ output: json }),

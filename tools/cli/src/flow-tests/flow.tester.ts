@@ -64,8 +64,9 @@ export class FlowTester {
     const { inputs } = model;
     const { unchecked } = operations;
     const none = { steps: [], deliveries: [], unchecked };
-    if (excluding !== undefined) return { ...none, inputs, answers, notRun: `spec.on.${excluding} excludes it` };
-    if (!(await meetsCondition(document, event, () => flow))) return { ...none, inputs, answers, notRun: 'spec.on.when is not true' };
+    if (excluding !== undefined) return { ...none, inputs, answers, notRun: `spec.on.${excluding} excludes it: ${seen(event)}` };
+    if (!(await meetsCondition(document, event, () => flow)))
+      return { ...none, inputs, answers, notRun: `spec.on.when is not true: ${seen(event)}` };
     let trial: Trial;
     try {
       const called = {
@@ -86,6 +87,11 @@ export class FlowTester {
       answers: { ...Object.fromEntries([...model.answered].map(recorded)), ...answers },
     };
   }
+}
+
+/** The fields of the event that a sample may leave to the command. */
+function seen({ type, source, customer }: EventReceived): string {
+  return `its type is ${type}, its source ${source}, its customer ${customer}`;
 }
 
 /** The decision of a person, as the test wrote it down; without one, nobody decides in time. @throws AnswerUnusable */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { eventId } from '#libs/contracts';
+import { eventId, isForRequestsAlone } from '#libs/contracts';
 import type { EventReceived, FlowDocument } from '#libs/contracts';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
@@ -34,7 +34,8 @@ export function eventOf(sample: SampleEvent, flow: FlowDocument, options: Sample
   const { tenant } = flow.metadata;
   const { sources, types } = flow.spec.on;
   const receivedAt = wallTime().toISOString();
-  const source = options.source ?? sample.source ?? only(sources) ?? 'sample';
+  const source = options.source ?? sample.source ?? (isForRequestsAlone(flow.spec) ? flow.metadata.name : only(sources)) ?? 'sample';
+  const isRequest = flow.spec.onRequest !== undefined && source === flow.metadata.name;
   const body = JSON.stringify(sample.data);
   return {
     eventId: eventId(tenant, source, { body: Buffer.from(body) }),
@@ -48,6 +49,7 @@ export function eventOf(sample: SampleEvent, flow: FlowDocument, options: Sample
     receivedAt,
     contentType: 'application/json',
     body,
+    ...(isRequest && { request: { flow: flow.metadata.name, flowVersion: 1 } }),
   };
 }
 
