@@ -7,3 +7,4 @@ export { modelChosenAddresses } from './model-chosen-addresses.js';
 export { documentIdOf, repeatedDocument } from './repeated-documents.js';
 export { unlistedModels } from './unlisted-models.js';
 export type { ModelList } from './unlisted-models.js';
+export { namesWithoutValue } from './unknown-names.js';

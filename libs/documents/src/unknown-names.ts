@@ -21,10 +21,34 @@ interface Scope {
 /** Problems of names in an expression that compiles: functions, variables, steps and fields of the event that do not exist have no value, silently. */
 export function unknownNames(document: Document, { value, path }: MarkedValue): DocumentProblem[] {
   const { undefinedVariables, inputPaths } = namesIn(value as string);
-  const variables = undefinedVariables.map((name) => `uses $${name}, which nothing defines${didYouMean(name, functionNames, '$')}`);
   const scope = scopeOf(document, path);
   const reads = scope === undefined ? [] : inputPaths.flatMap((read) => problemOf(read, scope) ?? []);
-  return [...new Set([...variables, ...reads])].map((message) => ({ path, message }));
+  return [...new Set([...undefinedVariables.map(undefinedVariable), ...reads])].map((message) => ({ path, message }));
+}
+
+/**
+ * Names in an expression outside of a document that have no value, silently.
+ * @param names the names that it sees, each with those within it, or undefined if they are not known
+ */
+export function namesWithoutValue(expression: string, names: Scope['names']): string[] {
+  const { undefinedVariables, inputPaths } = namesIn(expression);
+  const known = Object.keys(names);
+  const reads = inputPaths.flatMap(([name = '', inner]): string[] => {
+    if (!known.includes(name)) return [missing(name, known)];
+    const within = names[name];
+    if (inner === undefined || within === undefined || within.includes(inner)) return [];
+    const has = within.length === 0 ? `${name} is empty` : `${name} has only ${within.join(', ')}`;
+    return [`reads ${name}.${inner}, but ${has}${didYouMean(inner, within)}`];
+  });
+  return [...new Set([...undefinedVariables.map(undefinedVariable), ...reads])];
+}
+
+function undefinedVariable(name: string): string {
+  return `uses $${name}, which nothing defines${didYouMean(name, functionNames, '$')}`;
+}
+
+function missing(name: string, known: readonly string[]): string {
+  return `reads ${name}, but there is only ${known.join(' and ')}${didYouMean(name, known)}`;
 }
 
 function scopeOf(document: Document, path: readonly string[]): Scope | undefined {
@@ -95,7 +119,7 @@ function stepsByParent(step: FlowStep, within: string | undefined): [string, { w
 
 function problemOf([name = '', inner]: readonly string[], { names, steps, near }: Scope): string | undefined {
   const known = Object.keys(names);
-  if (!known.includes(name)) return `reads ${name}, but there is only ${known.join(' and ')}${didYouMean(name, known)}`;
+  if (!known.includes(name)) return missing(name, known);
   const within = names[name];
   if (inner === undefined || within === undefined || within.includes(inner)) return undefined;
   const read = `reads ${name}.${inner}`;

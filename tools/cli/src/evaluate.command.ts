@@ -15,11 +15,12 @@ interface Evaluated {
   value: Json;
   type: string | null;
   error: { code: string; message: string; position: number | null } | null;
+  warnings: string[];
   durationMs: number;
 }
 
 const query = `query Evaluate($expression: String!, $event: ID, $run: ID, $names: JSON) {
-  evaluate(expression: $expression, event: $event, run: $run, names: $names) { value type error { code message position limit } durationMs }
+  evaluate(expression: $expression, event: $event, run: $run, names: $names) { value type error { code message position limit } warnings durationMs }
 }`;
 
 /** `millrace evaluate`: prints the value of an expression on a stored event. @throws CliFailure if it has none because it fails */
@@ -28,7 +29,8 @@ export async function evaluate(connection: Connection, expression: string, optio
   if (event === undefined && run === undefined) throw new CliFailure('Give the event by --event, or a run on it by --run', 'unusable');
   const variables = { expression, event, run, names: options.names === undefined ? undefined : namesOf(options.names) };
   const { evaluate: evaluated } = await ask<{ evaluate: Evaluated }>(connection, query, variables);
-  const { value, type, error, durationMs } = evaluated;
+  const { value, type, error, warnings, durationMs } = evaluated;
+  for (const warning of warnings) output.note(`warning: ${warning}`);
   if (error !== null)
     throw new CliFailure([...placeOf(expression, error.position), `${error.code}: ${error.message}`].join('\n'), 'refused');
   output.result(evaluated, JSON.stringify(value, null, 2));

@@ -32,10 +32,11 @@ interface Evaluated {
   value: unknown;
   type: string | null;
   error: { code: string; message: string; position: number | null; limit: string | null } | null;
+  warnings: string[];
   durationMs: number;
 }
 const query = `query ($expression: String!, $event: ID, $run: ID, $names: JSON) {
-  evaluate(expression: $expression, event: $event, run: $run, names: $names) { value type error { code message position limit } durationMs } }`;
+  evaluate(expression: $expression, event: $event, run: $run, names: $names) { value type error { code message position limit } warnings durationMs } }`;
 async function evaluate(expression: string, more: object = { event: 'evt_1' }): Promise<Evaluated> {
   const key = await server.key(tenant, 'read');
   return (await server.data<{ evaluate: Evaluated }>(key, query, { expression, ...more })).evaluate;
@@ -65,6 +66,24 @@ test('with a run it sees the stored outputs of the steps of the flow, and its ev
   expect(await evaluate('steps.assess2.urgency > 0.5', { run: 'run_1' })).toMatchObject({ value: true, type: 'BOOLEAN' });
   expect(await evaluate('$keys(steps)[$contains("route2")]', { run: 'run_1' })).toMatchObject({ type: 'NOTHING' });
   expect(await evaluate('event.id', { run: 'run_1' })).toMatchObject({ value: 'evt_1' });
+});
+
+test('names that have no value are told, with those that were perhaps meant', async () => {
+  expect((await evaluate('event.data.nosuch & event.customer')).warnings).toEqual([]);
+  expect((await evaluate('$uppercas(event.type)')).warnings).toEqual(['uses $uppercas, which nothing defines; did you mean $uppercase?']);
+  expect((await evaluate('[event.tpye, steps.assess, evnt]')).warnings).toEqual([
+    expect.stringMatching(/^reads event\.tpye, but event has only id, type, .*; did you mean type\?$/),
+    'reads steps.assess, but steps is empty',
+    'reads evnt, but there is only event and steps; did you mean event?',
+  ]);
+  expect((await evaluate('item.sku & itm', { event: 'evt_1', names: { item: { sku: 'c' } } })).warnings).toEqual([
+    'reads itm, but there is only item and event and steps; did you mean item?',
+  ]);
+  await server.rows.run({ tenant, id: 'run_1', event: 'evt_1' });
+  await database.query(insertStep, [tenant, 'judged', JSON.stringify(1), 100]);
+  const { warnings } = await evaluate('steps.juged', { run: 'run_1' });
+  expect(warnings).toEqual([expect.stringMatching(/^reads steps\.juged, but steps has only .*judged.*; did you mean judged\?$/)]);
+  expect((await evaluate('event.data.lines[')).warnings).toEqual([]);
 });
 
 test('a mistake has its place, and a limit its name', async () => {

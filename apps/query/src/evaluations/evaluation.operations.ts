@@ -49,6 +49,11 @@ export const evaluation = entity(
     value: json.describe('The value; null if there is none.'),
     type: valueType.nullable().describe('Its type; null if the expression failed.'),
     error: evaluationError.nullable().describe('Why the expression failed; null if it did not.'),
+    warnings: z
+      .array(z.string())
+      .describe(
+        'Names in the expression that have no value here: functions, variables, steps and fields that do not exist. Apply refuses most of them.',
+      ),
     durationMs: z.number().describe('How long it took by the clock, ms, waiting for its turn included.'),
   },
   { about: 'The value of an expression on one event.' },

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
-import { NotFound } from '#libs/contracts';
+import { NotFound, eventViewFields } from '#libs/contracts';
+import { namesWithoutValue } from '#libs/documents';
 import { ExpressionFailed, ExpressionInvalid, compileExpression } from '#libs/expressions';
 import { LosslessNumber } from '#libs/json';
 import type { Json } from '#libs/json';
@@ -23,7 +24,11 @@ export class EvaluationService {
     const scope = { ...namesOf(names), ...(await this.scopeOf(tenant, at)) };
     const watch = new Stopwatch();
     const end = await valueOf(expression, tenant, scope);
-    return { ...end, durationMs: Math.round(watch.stop().durationMs * 1_000) / 1_000 };
+    const isExpression = end.error?.code !== 'document.invalid';
+    const warnings = isExpression
+      ? namesWithoutValue(expression, { ...known(scope), event: eventViewFields, steps: Object.keys(scope.steps) })
+      : [];
+    return { ...end, warnings, durationMs: Math.round(watch.stop().durationMs * 1_000) / 1_000 };
   }
 
   private async scopeOf(tenant: string, at: Pick<EvaluateInput, 'event' | 'run'>): Promise<{ event: object; steps: object }> {
@@ -74,7 +79,12 @@ function namesOf(names: unknown): object {
   return names;
 }
 
-async function valueOf(text: string, owner: string, scope: object): Promise<Omit<EvaluationRow, 'durationMs'>> {
+/** The names of the scope. It is not looked into, because expressions may ask what is there. */
+function known(scope: object): Record<string, undefined> {
+  return Object.fromEntries(Object.keys(scope).map((name) => [name, undefined]));
+}
+
+async function valueOf(text: string, owner: string, scope: object): Promise<Omit<EvaluationRow, 'durationMs' | 'warnings'>> {
   try {
     const value = await compileExpression(text, { owner }).evaluate(scope);
     return { value: value ?? null, type: typeOf(value), error: null };
