@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { SecretUnbound, requireScope } from '#libs/auth';
 import type { Principal } from '#libs/auth';
 import { NotFound, canHoldSecrets, document as documentSchema } from '#libs/contracts';
-import type { Document, DocumentKind } from '#libs/contracts';
+import type { BudgetSpec, Document, DocumentKind } from '#libs/contracts';
 import { FlowCalls, documentIdOf, doubtsAbout, readAs, readDocument, repeatedDocument, uncompilable } from '#libs/documents';
 import type { DocumentProblem, AllowedAddresses } from '#libs/documents';
 import { HttpClient } from '#libs/http';
@@ -13,6 +13,7 @@ import { wallTimeMs } from '#libs/time';
 import { AuditTable } from '../audit/audit.table.js';
 import { ModelProviderTable } from '../model-providers/model-provider.table.js';
 import { ModelTable } from '../model-providers/model.table.js';
+import { ModelSpendTable } from '../spending/model-spend.table.js';
 import { InputInvalid } from '../operations/input.errors.js';
 import type { Violation } from '../operations/input.errors.js';
 import { applyDocuments, removeDocument } from './document.operations.js';
@@ -64,6 +65,7 @@ export class DocumentService {
     private readonly modelProviders: ModelProviderTable,
     private readonly models: ModelTable,
     private readonly storedSecrets: StoredSecrets,
+    private readonly spending: ModelSpendTable,
     http: HttpClient,
   ) {
     this.allowed = { isAllowed: (url) => http.isAllowed(url) };
@@ -235,12 +237,26 @@ export class DocumentService {
       if (opened !== undefined) {
         documents.push(opened);
         violations.push(...(await uncompilable(opened)).map((problem) => violation(at, problem)));
-        warnings.push(...doubtsAbout(opened, modelLists).map((doubt) => violation(at, doubt)));
+        warnings.push(...[...doubtsAbout(opened, modelLists), ...(await this.spentAlready(opened))].map((doubt) => violation(at, doubt)));
       }
       if (isAbandoned()) throw new RequestAbandoned();
     }
     refuse(violations);
     return { documents, warnings };
+  }
+
+  /** A budget that is below what its period has had already. */
+  private async spentAlready(document: Document): Promise<DocumentProblem[]> {
+    if (document.kind !== 'Budget') return [];
+    const { state, spent, tokensSpent, until, whenSpent } = await this.spending.budget(document);
+    if (state !== 'spent') return [];
+    const [field, used] = spent === null ? ['tokens', `${tokensSpent} tokens`] : ['amount', `${spent.amount} ${spent.currency}`];
+    return [
+      {
+        path: ['spec', field],
+        message: `is spent already: its period has had ${used}, so until ${until.toISOString()} ${effects[whenSpent]}`,
+      },
+    ];
   }
 
   /** The document with its secrets in the clear, and what is wrong with them. @throws SecretStoreUnavailable */
@@ -316,6 +332,12 @@ class DryRunRollback extends Error {
     super('The transaction of a dry run is rolled back');
   }
 }
+
+const effects = {
+  warn: 'calls are made all the same',
+  degrade: 'only models that it does not count are asked',
+  stop: 'runs that ask models wait',
+} as const satisfies Record<BudgetSpec['whenSpent'], string>;
 
 function violation(at: number, { path, message }: DocumentProblem): Violation {
   return { path: ['documents', String(at), ...path], message };

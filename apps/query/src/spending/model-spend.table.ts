@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { budgetPeriodAt, budgetStateAt, utcDayOf } from '#libs/contracts';
 import type { BudgetDocument } from '#libs/contracts';
 import { DocumentTable, TenantDatabase, statement } from '#libs/persistence';
+import type { Session } from '#libs/persistence';
 import { wallTime } from '#libs/time';
 import { ArgumentInvalid } from '../operations/input.errors.js';
 import { costOf } from '../runs/run.table.js';
@@ -40,17 +41,16 @@ export class ModelSpendTable {
   /** By name. */
   budgets(tenant: string): Promise<BudgetRow[]> {
     return this.database.asTenant(tenant, async (session) => {
-      const now = wallTime();
       const rows: BudgetRow[] = [];
-      for (const { name, document } of await this.documents.current(session, tenant, 'Budget')) {
-        const { spec } = document as BudgetDocument;
-        const { firstDay } = budgetPeriodAt(spec.per, now);
-        const values = [tenant, firstDay, spec.flows ?? null, spec.currency ?? null];
-        const [spent] = await session.query<{ nanos: number; tokens: number }>(ofBudget, values);
-        rows.push(budgetRow(name, spec, spent!, now));
-      }
+      for (const { document } of await this.documents.current(session, tenant, 'Budget'))
+        rows.push(await budgetIn(session, document as BudgetDocument));
       return rows;
     });
+  }
+
+  /** A budget that need not be stored, with what of it would be spent already. */
+  budget(document: BudgetDocument): Promise<BudgetRow> {
+    return this.database.asTenant(document.metadata.tenant, (session) => budgetIn(session, document));
   }
 
   /** @throws ArgumentInvalid */
@@ -66,6 +66,14 @@ export class ModelSpendTable {
     );
     return rows.map(({ currency, costNanos, ...row }) => ({ ...row, cost: currency === '-' ? null : costOf(costNanos, currency) }));
   }
+}
+
+async function budgetIn(session: Session, { metadata: { tenant, name }, spec }: BudgetDocument): Promise<BudgetRow> {
+  const now = wallTime();
+  const { firstDay } = budgetPeriodAt(spec.per, now);
+  const values = [tenant, firstDay, spec.flows ?? null, spec.currency ?? null];
+  const [spent] = await session.query<{ nanos: number; tokens: number }>(ofBudget, values);
+  return budgetRow(name, spec, spent!, now);
 }
 
 function budgetRow(name: string, spec: BudgetDocument['spec'], spent: { nanos: number; tokens: number }, now: Date): BudgetRow {

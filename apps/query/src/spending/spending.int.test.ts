@@ -21,15 +21,16 @@ const today = (): string => utcDayOf(wallTime());
 const monthBegan = (): string => budgetPeriodAt('month', wallTime()).firstDay;
 const dayBefore = (day: string): string => utcDayOf(new Date(Date.parse(`${day}T00:00:00Z`) - 86_400_000));
 
-async function apply(...specs: [kind: string, name: string, spec: object][]): Promise<unknown> {
+async function apply(...specs: [kind: string, name: string, spec: object][]): Promise<{ warnings?: { path: string[] }[] }> {
   const head = { apiVersion: 'millrace/v1' };
   const documents = [
     { ...head, kind: 'Tenant', metadata: { name: tenant }, spec: { displayName: tenant } },
     ...specs.map(([kind, name, spec]) => ({ ...head, kind, metadata: { tenant, name }, spec })),
   ];
   const apply1 = `mutation ($input: ApplyDocumentsInput!) { applied: applyDocuments(input: $input) {
-    __typename ... on ValidationError { violations { path message } } } }`;
-  return (await server.data<{ applied: unknown }>({ operatorIn: tenant }, apply1, { input: { documents } })).applied;
+    __typename ... on ApplyDocumentsSuccess { warnings { path message } } ... on ValidationError { violations { path message } } } }`;
+  return (await server.data<{ applied: { warnings?: { path: string[] }[] } }>({ operatorIn: tenant }, apply1, { input: { documents } }))
+    .applied;
 }
 
 const budgets = async (): Promise<object[]> =>
@@ -42,6 +43,28 @@ const budgets = async (): Promise<object[]> =>
 const fields = 'day flow provider model calls inputTokens outputTokens cost { amount currency }';
 const spend = async (given = ''): Promise<object[]> =>
   (await server.data<{ modelSpend: object[] }>(reader, `{ modelSpend${given} { ${fields} } }`)).modelSpend;
+
+test('a budget below what its period has had already is applied with a warning', async () => {
+  await server.rows.modelSpend({ tenant, day: today(), costNanos: 4_250_000_000 });
+  const { warnings } = await apply(
+    ['Budget', 'enough', { per: 'month', amount: 5, currency: 'EUR' }],
+    ['Budget', 'low', { per: 'month', amount: 4, currency: 'EUR', whenSpent: 'stop' }],
+    ['Budget', 'tokens', { per: 'day', tokens: 1, whenSpent: 'degrade' }],
+  );
+  const aboutSpending = warnings?.filter(({ path }) => path.at(-1) !== 'currency');
+  expect(aboutSpending).toEqual([
+    {
+      path: ['documents', '2', 'spec', 'amount'],
+      message: expect.stringMatching(/^is spent already: its period has had 4\.25 EUR, so until \S+Z runs that ask models wait$/) as string,
+    },
+    {
+      path: ['documents', '3', 'spec', 'tokens'],
+      message: expect.stringMatching(
+        /^is spent already: its period has had \d+ tokens, so until \S+Z only models that it does not count are asked$/,
+      ) as string,
+    },
+  ]);
+});
 
 test('a budget says what of it is spent in its period, by its currency and its flows', async () => {
   const flow = { steps: [{ id: 'a', map: { expression: '1' } }] };
