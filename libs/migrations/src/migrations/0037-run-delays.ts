@@ -17,7 +17,7 @@ const statements = [
   // step: the path of the step that cannot go on; '-': none. budget: the Budget document that is spent; '-': another reason. ends_at: when it ends by
   // itself; null: not known. last_at: when the run looked last and could not go on. fence: of the claim that looked last.
   `CREATE TABLE run_delay (
-    tenant_id key_text NOT NULL, run_id key_text NOT NULL, step key_text NOT NULL, code text NOT NULL, budget key_text NOT NULL, event_id key_text NOT NULL,
+    tenant_id key_text NOT NULL, run_id key_text NOT NULL, step key_text NOT NULL, code key_text NOT NULL, budget key_text NOT NULL, event_id key_text NOT NULL,
     message text NOT NULL, ends_at timestamptz(3), began_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
     last_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(), fence bigint NOT NULL,
     PRIMARY KEY (tenant_id, run_id, step, code, budget))`,
