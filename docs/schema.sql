@@ -692,7 +692,7 @@ CREATE TABLE run_delay (
   tenant_id key_text NOT NULL,
   run_id key_text NOT NULL,
   step key_text NOT NULL,
-  code text NOT NULL,
+  code key_text NOT NULL,
   budget key_text NOT NULL,
   event_id key_text NOT NULL,
   message text NOT NULL,
