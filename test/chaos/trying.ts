@@ -154,7 +154,7 @@ export class Trier {
   }
 }
 
-/** What Postgres has of the flow and its trials. */
+/** The rows that Postgres has of the flow and its trials. */
 export interface TriedEvidence {
   readonly trials: readonly { readonly id: string; readonly state: string; readonly errorCode: string | null }[];
   /** Promotions that have not ended. */
