@@ -16,6 +16,8 @@ import type { BenchRow } from './report.js';
 const inFlight = 50;
 const rounds = 5;
 const callsPerRound = 3_000;
+/** A call through LiteLLM takes some 20 ms of CPU. */
+const callsThroughLiteLlm = 300;
 
 /** The webhook that the model is asked about. */
 const input = { action: 'opened', issue: { title: 'Checkout crashes', body: 'It throws an exception. '.repeat(20) } };
@@ -31,6 +33,14 @@ interface GatewayLoad {
 
 const contestants = ['undici', 'package', 'portkey', 'litellm', 'gateway', 'cached'] as const;
 type Contestant = (typeof contestants)[number];
+
+interface Contest {
+  readonly call: () => Promise<void>;
+  /** The process whose CPU counts. Default: this one. */
+  readonly pid?: number;
+  /** In a round. Default: {@link callsPerRound}. */
+  readonly calls?: number;
+}
 
 /**
  * Measures what a call costs through the gateway with everything on (route, limits, circuit, cache miss, prompts, gates, cost, record, deadline), through
@@ -49,11 +59,11 @@ export async function benchGateway(): Promise<BenchRow[]> {
   const liteLlm = await startLiteLlm(origin);
   const liteLlmPool = liteLlm === undefined ? undefined : new Pool(liteLlm.origin, { connections: inFlight });
   let calls = 0;
-  const contests: Record<Contestant, { call: () => Promise<void>; pid?: number } | undefined> = {
+  const contests: Record<Contestant, Contest | undefined> = {
     undici: { call: () => bareCall(pool) },
     package: { call: () => packageCall(client) },
     portkey: portkey && { call: () => bareCall(portkeyPool!, portkey.headers), pid: portkey.pid },
-    litellm: liteLlm && { call: () => bareCall(liteLlmPool!, liteLlm.headers), pid: liteLlm.pid },
+    litellm: liteLlm && { call: () => bareCall(liteLlmPool!, liteLlm.headers), pid: liteLlm.pid, calls: callsThroughLiteLlm },
     gateway: { call: () => inferOnce(gateway, (calls += 1)) },
     cached: { call: () => inferOnce(gateway, 0) },
   };
@@ -62,7 +72,7 @@ export async function benchGateway(): Promise<BenchRow[]> {
     for (const name of contestants) {
       const contest = contests[name];
       if (contest === undefined) continue;
-      const load = await measure(contest.call, contest.pid);
+      const load = await measure(contest);
       if (round > 0) loads[name].push(load); // the first warms up
     }
   }
@@ -171,11 +181,11 @@ async function inferOnce(gateway: ModelGateway, nth: number): Promise<void> {
 }
 
 /** Keeps {@link inFlight} calls running until the round has made all of its calls: a number, so that all contestants are equally warm on any machine. */
-async function measure(call: () => Promise<void>, pid?: number): Promise<GatewayLoad> {
+async function measure({ call, pid, calls = callsPerRound }: Contest): Promise<GatewayLoad> {
   const latencies: number[] = [];
   const cpuBefore = cpuMicrosOf(pid);
   const startedAt = performance.now();
-  let left = callsPerRound;
+  let left = calls;
   const caller = async (): Promise<void> => {
     while (left-- > 0) {
       const at = performance.now();
