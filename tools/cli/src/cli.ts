@@ -7,6 +7,8 @@ import { connectionOf, credentialsFile, defaultUrl, oneProcessFormOf } from './c
 import type { Connection, ConnectionOptions } from './connection.js';
 import { authorizeConnection, connections, disconnectConnection, testConnection } from './connections.command.js';
 import { openDeadLetters, retryDeadLetter, skipDeadLetter } from './dead-letters.command.js';
+import { decide } from './decide.command.js';
+import type { DecideOptions } from './decide.command.js';
 import { remove } from './delete.command.js';
 import { evaluate } from './evaluate.command.js';
 import type { EvaluateOptions } from './evaluate.command.js';
@@ -65,7 +67,7 @@ export async function run(args: readonly string[], cliProcess: CliProcess): Prom
   }
 }
 
-function commandLine({ environment, directory, columns = 120, print, note, input, signal }: CliProcess): Command {
+function commandLine({ environment, directory, columns = 120, print, note, write, input, signal }: CliProcess): Command {
   const program = new Command('millrace')
     .description('Makes Millrace what your files say, and shows what happens in it.')
     .option('--url <address>', `where Millrace is; else MILLRACE_URL; else, with the key, from the credentials file; else ${defaultUrl}`)
@@ -77,14 +79,14 @@ function commandLine({ environment, directory, columns = 120, print, note, input
     .option('--json', 'print each result as one line of JSON', false)
     .addHelpText(
       'after',
-      `\nThe credentials file is ${credentialsFile}, or credentials.json in the folder MILLRACE_DIRECTORY; npm start writes it. With it, commands act with the operator’s key, events send with the tenant’s.\n` +
+      `\nThe credentials file is ${credentialsFile}, or credentials.json in the folder MILLRACE_DIRECTORY; npm start writes it. With it, commands act with the operator’s key, events send and decide with the tenant’s.\n` +
         'Results go to standard output, everything else to standard error.\nExit status: 0 done; 1 refused; 2 not possible: usage, credentials, connection.',
     )
     .exitOverride()
     .configureOutput({ writeOut: (text) => print(text.trimEnd()), writeErr: (text) => note(text.trimEnd()) });
   const connection = (door: 'query' | 'events' = 'query'): Connection =>
     connectionOf(program.opts<ConnectionOptions>(), { environment, directory, door });
-  const output = (): Output => new Output({ print, note }, program.opts<{ json: boolean }>().json);
+  const output = (): Output => new Output({ print, note, write }, program.opts<{ json: boolean }>().json);
   /** Runs a command that reads or changes what a tenant has. Where it finds nothing, a tenant that does not exist is told from an empty one. */
   const inTenant = async (command: (at: Connection, out: Output) => Promise<void>): Promise<void> => {
     const [at, out] = [connection(), output()];
@@ -222,6 +224,16 @@ function commandLine({ environment, directory, columns = 120, print, note, input
     .option('--data <json>', 'its data')
     .action((options: SendOptions) => send(connection('events'), options, { output: output(), input, signal }));
 
+  program
+    .command('decide')
+    .description('ask a flow for a decision with an API key of the tenant, and print it')
+    .argument('<flow>', 'a flow with onRequest')
+    .requiredOption('--customer <key>', 'whom it is about')
+    .option('--data <json>', 'an object: what else the flow sees as event.data')
+    .option('--id <id>', 'the same id at the same flow is the same request; default: a random one')
+    .option('--wait <seconds>', 'how long to wait, 1 to 20; default: as the flow says', positiveNumber)
+    .option('--draft', 'write what the model writes to standard error, unchecked, as it comes', false)
+    .action((flow: string, options: DecideOptions) => decide(connection('events'), flow, options, { output: output(), signal }));
   program
     .command('evaluate')
     .description('print the value of an expression on a stored event, as a flow would compute it')

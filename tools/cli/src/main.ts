@@ -18,6 +18,7 @@ process.exitCode = await run(process.argv.slice(2), {
   columns: process.stdout.columns,
   print: (line) => process.stdout.write(`${line}\n`),
   note: (line) => process.stderr.write(`${line}\n`),
+  write: (text) => process.stderr.write(text),
   input: () => process.stdin as AsyncIterable<Buffer>,
   signal: stop.signal,
 });

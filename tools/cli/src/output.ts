@@ -4,11 +4,15 @@ export interface OutputStreams {
   print: (text: string) => void;
   /** Standard error. */
   note: (text: string) => void;
+  /** Standard error, without the end of a line. */
+  write: (text: string) => void;
 }
 
 /** Prints for one command: its results on standard output, everything else on standard error. */
 export class Output {
   private hasPrinted = false;
+  /** True while standard error is within a line. */
+  private isInLine = false;
 
   constructor(
     private readonly streams: OutputStreams,
@@ -19,6 +23,7 @@ export class Output {
   /** Prints one result, or one entry of a list: the value as JSON on one line with `--json`, else the text. */
   result(value: unknown, text: string): void {
     this.hasPrinted = true;
+    this.endLine();
     this.streams.print(this.isJson ? JSON.stringify(value) : shown(text));
   }
 
@@ -29,7 +34,19 @@ export class Output {
 
   /** Prints progress, a summary or a hint. */
   note(text: string): void {
+    this.endLine();
     this.streams.note(shown(text));
+  }
+
+  /** Prints more of a text that is not known to its end yet. */
+  draft(text: string): void {
+    this.isInLine = !text.endsWith('\n');
+    this.streams.write(shown(text));
+  }
+
+  private endLine(): void {
+    if (this.isInLine) this.streams.write('\n');
+    this.isInLine = false;
   }
 }
 

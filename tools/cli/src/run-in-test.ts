@@ -11,12 +11,14 @@ export interface RunInTest {
   /** Called for each text as it is printed. */
   onPrint?: (text: string) => void;
   onNote?: (text: string) => void;
+  /** Called for each part of a line on standard error. */
+  onWrite?: (text: string) => void;
 }
 
 /** Runs the command as its operator would. */
 export async function runInTest(
   args: readonly string[],
-  { directory, environment = {}, input = '', signal = new AbortController().signal, onPrint, onNote }: RunInTest,
+  { directory, environment = {}, input = '', signal = new AbortController().signal, onPrint, onNote, onWrite }: RunInTest,
 ): Promise<{ code: number; out: string; notes: string }> {
   const printed: string[] = [];
   const noted: string[] = [];
@@ -31,6 +33,7 @@ export async function runInTest(
       noted.push(text);
       onNote?.(text);
     },
+    write: (text) => onWrite?.(text),
     input: () => (typeof input === 'string' || Buffer.isBuffer(input) ? Readable.from([Buffer.from(input)]) : input),
     signal,
   });

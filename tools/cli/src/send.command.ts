@@ -4,10 +4,11 @@ import { elementTexts } from '#libs/json';
 import { parseRetryAfter } from '#libs/retries';
 import { sleep, wallTimeMs } from '#libs/time';
 import type { Connection } from './connection.js';
+import { doorFailure } from './door.failure.js';
+import type { ProblemAnswer } from './door.failure.js';
 import { CliFailure } from './failure.js';
 import { post } from './graphql.client.js';
 import type { Output } from './output.js';
-import { failureOf } from './refusal.js';
 import { utf8In } from './utf8.js';
 
 /** The options of `millrace events send`: a file, or one event by its parts. */
@@ -235,12 +236,6 @@ function halves(batch: readonly string[]): string[][] {
   return [batch.slice(0, middle), batch.slice(middle)];
 }
 
-interface ProblemAnswer {
-  code?: string;
-  detail?: string;
-  field?: string;
-}
-
 /** The events API, and how to wait for it. */
 interface EventsDoor {
   readonly connection: Connection;
@@ -301,25 +296,12 @@ async function sendBatch(door: EventsDoor, batch: readonly string[], nameOf: Sen
 }
 
 async function failureOfAnswer(connection: Connection, response: Response, nameOf: Sending['nameOf']): Promise<CliFailure> {
-  const { code, detail, field } = (await response.json().catch(() => ({}))) as ProblemAnswer;
-  if (code === undefined || detail === undefined || code === 'request.notFound') {
-    return new CliFailure(
-      `${connection.url} answered /v1/events with status ${response.status}: --url must be the address of Millrace, in the distributed form that of ingestion`,
-      'unusable',
-    );
-  }
-  if (code === 'credential.invalid') return new CliFailure(apiKeyNeeded(connection), 'unusable');
-  const [, event, name] = /^(\d+)(?:\.(.+))?$/.exec(field ?? '') ?? [];
-  if (event === undefined) return failureOf(connection, { code, message: detail, field });
-  return new CliFailure(
-    `${nameOf(Number(event), name ?? 'the event')}: ${detail.slice(field!.length).replace(/^:? /, '')}`,
-    'refused',
-    code,
-  );
-}
-
-function apiKeyNeeded({ keyFrom }: Connection): string {
-  return `The key from ${keyFrom} is unknown, revoked or expired, or it is the operator’s, which may not send events: use an API key of the tenant, such as from millrace keys create NAME --scope ingest`;
+  const problem = (await response.json().catch(() => ({}))) as ProblemAnswer;
+  const { code, detail = '', field = '' } = problem;
+  const [, event, name] = /^(\d+)(?:\.(.+))?$/.exec(field) ?? [];
+  if (event === undefined) return doorFailure(connection, '/v1/events', { status: response.status, problem });
+  const reason = detail.slice(field.length).replace(/^:? /, '');
+  return new CliFailure(`${nameOf(Number(event), name ?? 'the event')}: ${reason}`, 'refused', code);
 }
 
 function withProgress(error: unknown, sent: number, all: number): unknown {

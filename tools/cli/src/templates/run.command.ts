@@ -82,7 +82,7 @@ export async function runTemplate(name: string, around: RunSurroundings): Promis
       await apply(
         query,
         { files, dryRun: false, prune: false },
-        new Output({ print: () => undefined, note: (text) => output.note(shownIn(text)) }, false),
+        new Output({ print: () => undefined, note: (text) => output.note(shownIn(text)), write: () => undefined }, false),
       );
       return flowVersions(query, files);
     });
@@ -156,7 +156,11 @@ async function withFiles<T>(
 async function requireUntouched(query: Connection, files: readonly string[], name: string): Promise<void> {
   const touched: string[] = [];
   const planned = new Output(
-    { print: (line) => void (/"change":"CHANGED"/.test(line) && touched.push(changedIn(line))), note: () => undefined },
+    {
+      print: (line) => void (/"change":"CHANGED"/.test(line) && touched.push(changedIn(line))),
+      note: () => undefined,
+      write: () => undefined,
+    },
     true,
   );
   await apply(query, { files, dryRun: true, prune: false }, planned);

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { IngestionModule } from '#apps/ingestion';
 import { SecretBox } from '#libs/auth';
 import { start } from '#libs/service';
@@ -90,6 +90,7 @@ const send = (file: string, more: Partial<RunInTest> = {}) => millrace(['events'
 
 const event = (id: string, more: object = {}): object => ({ specversion: '1.0', id, source: 'tickets', type: 'ticket.opened', ...more });
 const eventId = /^evt_\S+$/;
+const assess = { id: 'assess', infer: { model: 'local/rules-1', instructions: 'Which queue?', output: { type: 'object' } } };
 
 test('one event is sent by flags, and the same id is the same event', async () => {
   const args = ['events', 'send', '--source', 'tickets', '--type', 'ticket.opened', '--customer', 'c-1', '--data', '{"total":10.00}'];
@@ -247,4 +248,68 @@ test('where npm start left its credentials, the tenant’s key is used and not t
     const environment = { MILLRACE_DIRECTORY: folder };
     expect((await millrace(['events', 'send', '--source', 'tickets', '--type', 't'], { environment })).out).toMatch(eventId);
   }
+});
+
+describe('a decision', () => {
+  const decide = (...args: string[]) => millrace(['decide', 'ask', '--customer', 'c-1', ...args]);
+  beforeAll(async () => {
+    const spec = { onRequest: { default: '{ "queue": event.data.wants }', waitMs: 1_000, draft: 'assess' }, steps: [assess] };
+    const flow = { apiVersion: 'millrace/v1', kind: 'Flow', metadata: { tenant, name: 'ask' }, spec };
+    const environment = { MILLRACE_URL: query.url, MILLRACE_API_KEY: query.operatorKey, MILLRACE_TENANT: tenant };
+    const work = mkdtempSync(join(tmpdir(), 'millrace-cli-'));
+    writeFileSync(join(work, 'flow.json'), JSON.stringify(flow));
+    await runInTest(['apply', '-f', join(work, 'flow.json')], { directory: work, environment });
+    rmSync(work, { recursive: true });
+    await waitFor(async () => (await decide('--wait', '1')).code === 0, { what: 'the flow to be known' });
+  });
+
+  test.each([[[]], [['--draft']]])('is printed, and said to be the default one where nobody decided in time: %s', async (more) => {
+    const args = ['--id', `late${more.length}`, '--data', '{ "wants": "manual", "n": 9007199254740993 }', '--wait', '1', ...more];
+    expect(await decide(...args)).toEqual({ code: 0, out: '{"queue":"manual"}', notes: 'The default decision counts: decision.deadline' });
+    const repeated = JSON.parse((await decide(...args, '--json')).out) as object;
+    expect(repeated).toMatchObject({ eventId: expect.stringMatching(eventId) as string, decision: { queue: 'manual' }, default: true });
+  });
+
+  test('that cannot be asked for says why', async () => {
+    expect(await millrace(['decide', 'nope', '--customer', 'c'])).toMatchObject({
+      code: 1,
+      notes: expect.stringContaining('nope') as string,
+    });
+    expect(await millrace(['decide', 'ask'])).toMatchObject({ code: 2, notes: expect.stringContaining('--customer') as string });
+    expect(await decide('--data', '[1]')).toMatchObject({
+      code: 2,
+      notes: expect.stringMatching(/^--data must be an object in JSON/) as string,
+    });
+    expect(await decide('--data', '{"customer":"c-2"}')).toMatchObject({
+      code: 2,
+      notes: expect.stringMatching(/^--data has customer/) as string,
+    });
+  });
+
+  test('is followed again where the connection breaks, and the draft goes on', async () => {
+    const asked: unknown[] = [];
+    const answers = [
+      'event: accepted\ndata: {}\n\nid: 1.1.5\nevent: draft\ndata: {"at":0,"text":"{\\"que"}\n\n',
+      'event: accepted\ndata: {}\n\nid: 1.2.9\nevent: draft\ndata: {"at":5,"text":"ue\\":1}"}\n\nevent: restart\ndata: {}\n\n' +
+        'event: decision\ndata: {"eventId":"evt_1","decision":{"queue":1},"default":false,"reason":null}\n\n',
+    ];
+    const door = createServer((request, response) => {
+      void text(request).then((body) => {
+        asked.push([request.headers['last-event-id'], (JSON.parse(body) as { id: string }).id]);
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).end(answers[asked.length - 1]);
+      });
+    }).listen(0, '127.0.0.1');
+    onTestFinished(() => void door.close());
+    await once(door, 'listening');
+    const drafts: string[] = [];
+    const environment = { MILLRACE_URL: `http://127.0.0.1:${(door.address() as AddressInfo).port}`, MILLRACE_API_KEY: key };
+    const decided = await millrace(['decide', 'ask', '--customer', 'c', '--draft'], { environment, onWrite: (part) => drafts.push(part) });
+    expect(decided).toEqual({ code: 0, out: '{"queue":1}', notes: 'The draft is void; another one begins' });
+    expect(drafts.join('')).toBe('{"queue":1}\n');
+    const [[, id]] = asked as [[undefined, string]];
+    expect(asked).toEqual([
+      [undefined, id],
+      ['1.1.5', id],
+    ]);
+  });
 });
