@@ -158,7 +158,7 @@ describe.skipIf(!canRun)('a Kafka of a tenant', () => {
         code: 'operation.timeout',
         isUncertain: true,
         effects: 1,
-        timeoutMs: 800,
+        timeoutMs: 2_000,
       },
       { name: 'a topic that is not there', prepare: nothing, code: 'operation.refused', call: producing({ topic: 'none' }) },
       { name: 'a topic without the right', prepare: nothing, code: 'operation.refused', call: producing({ topic: 'forbidden' }) },
@@ -240,7 +240,7 @@ describe.skipIf(!canRun)('a Kafka of a tenant', () => {
     const peer = await startPeer();
     const call = { settings: settingsAt('127.0.0.1'), effectKey: uniqueName('effect') };
     peer.lose('millrace-effect-key');
-    await failureOf(produced(order, { ...call, timeoutMs: 800 }));
+    await failureOf(produced(order, { ...call, timeoutMs: 2_000 }));
     await produced(order, call);
     const repeats = (): [string, KafkaMessage][] =>
       [...cluster.records].filter(([, { headers }]) => headers?.['millrace-effect-key']?.toString() === call.effectKey);

@@ -77,7 +77,7 @@ describe('millrace init', () => {
     const connections = readFileSync(join(directory, 'nightly-digest/documents/connections.yaml'), 'utf8');
     expect(connections).toContain('base: "http://127.0.0.1:4711/backoffice"');
     expect(connections).toContain('value: "T0KEN"');
-    expect(connections).toContain('port: 4712,');
+    expect(connections).toContain('port: 4712\n');
     expect(connections).not.toMatch(/acme,|\$\{/);
     const page = readFileSync(join(directory, 'nightly-digest/README.md'), 'utf8');
     expect(page).toMatch(/^# Nightly digest by mail\n/);
