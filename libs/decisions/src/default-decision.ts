@@ -40,6 +40,11 @@ export function jobNotices(flow: string, { eventId, customer, request }: EventRe
   return [{ step: notifyStep, destination: request.notify, payload }];
 }
 
+/** True for what {@link jobNotices} returned: it follows from the end of a run, and is no delivery of its flow. */
+export function isJobNotice({ step }: Pick<PlannedDelivery, 'step'>): boolean {
+  return step === notifyStep;
+}
+
 /** Makes the text of a statement that stores the default decision unless an end is stored, and reads these columns of the run that counts. */
 export function settling(columns: string): string {
   return `SELECT ${columns} FROM settle_decision($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`;

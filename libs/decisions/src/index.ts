@@ -1,2 +1,2 @@
-export { defaultDeliveries, isAwaited, jobNotices, settling, settlingValues } from './default-decision.js';
+export { defaultDeliveries, isAwaited, isJobNotice, jobNotices, settling, settlingValues } from './default-decision.js';
 export type { AwaitedEvent } from './default-decision.js';

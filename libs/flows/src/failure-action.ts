@@ -11,13 +11,15 @@ export type FailureAction =
   | 'give-up';
 
 /**
- * A run waits as long as a model's provider or another system limits the rate or refuses the credential, a budget is spent, a connection waits for a person, or its tenant's
+ * A run waits as long as a model's provider or another system limits the rate or refuses the credential, or a model is away or nowhere, a budget is spent, a connection waits for a person, or its tenant's
  * own work is in the way. Parking it would only make work for an operator.
  */
 const waitedFor: readonly FailureCode[] = [
   'model.limited',
   'model.budgetSpent',
   'model.credential',
+  'model.misconfigured',
+  'model.outage',
   'operation.limited',
   'operation.unauthorized',
   'connection.needsReauth',

@@ -1218,6 +1218,28 @@ describe('a run that is cancelled', () => {
     expect(await stored()).toMatchObject([{ state: 'completed', decision: 1 }]);
   });
 
+  test('has the default decision at once where a caller waits for it, with what follows from it', async () => {
+    await apply('triage', waiting);
+    const deadline = { decideBy: new Date(Date.now() + 60_000).toISOString(), default: { topic: 'default' }, deliverTo: ['crm'] };
+    const reply = { to: 'door-1', until: deadline.decideBy };
+    const event = eventOf('1', { request: { flow: 'triage', flowVersion: 1, deadline, reply } });
+    await recorder.record(event, contextOf());
+    await runs.runFlows(event, contextOf());
+    await cancel(event);
+    await cancel(event);
+    expect(await stored()).toMatchObject([{ state: 'completed', decision: { topic: 'default' } }]);
+    expect(await database.query(openWaits, [tenant])).toEqual([]);
+    expect(announced('decision.replied.v1')[0]).toMatchObject({
+      to: 'door-1',
+      decision: { topic: 'default' },
+      defaultReason: 'run.cancelled',
+    });
+    expect(announced('run.completed.v1')[0]).toMatchObject({
+      deliveries: [{ destination: 'crm', payload: { default: true, reason: 'run.cancelled' } }],
+    });
+    expect(announced('run.failed.v1')).toEqual([]);
+  });
+
   test('while a process works on it is cancelled later', async () => {
     await apply('triage', { steps: [infer('assess')] });
     const event = eventOf('1');

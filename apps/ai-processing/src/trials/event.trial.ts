@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { NotFound, failureReason } from '#libs/contracts';
 import type { EventReceived, FailureCode, FailureReason, FlowDocument } from '#libs/contracts';
+import { isJobNotice } from '#libs/decisions';
 import { newDeliveries } from '#libs/deliveries';
 import { FlowCompiler, excludedBy, meetsCondition, onlyStep, tryFlow } from '#libs/flows';
 import type { CalledFlows, CompiledFlow, FinishedStep, FlowServices, StoredStep, Trial, TrialOptions } from '#libs/flows';
@@ -328,11 +329,11 @@ function compare(
   return { change, differences: kept, differenceCount: count };
 }
 
-/** The decision and the payloads of deliveries by step. A payload that has the decision, as the one by default, does not tell its differences again. */
+/** The decision and the payloads of deliveries by step, without what tells the caller of a job about its end. A payload that has the decision, as the one by default, does not tell its differences again. */
 function comparable(decision: Json, deliveries: TrialOutcome['deliveries']): Json {
-  const sent = deliveries.map(
-    ({ step, destination, payload }) => [`${step} to ${destination}`, withoutDecision(payload, decision)] as const,
-  );
+  const sent = deliveries
+    .filter((delivery) => !isJobNotice(delivery))
+    .map(({ step, destination, payload }) => [`${step} to ${destination}`, withoutDecision(payload, decision)] as const);
   return { decision, ...(sent.length > 0 && { deliveries: Object.fromEntries(sent) }) };
 }
 

@@ -408,6 +408,13 @@ describe('the event of a request', () => {
     expect(alone.outcomes).toMatchObject([{ change: 'same', decision: 1 }]);
   });
 
+  test('is the same also where the caller of its job was told about the end', async () => {
+    const version = await apply('Flow', 'triage', { onRequest, steps: [action('event.data.amount'), tell] });
+    await ran(eventOf(1, { source: 'triage', request: { flow: 'triage', flowVersion: version, notify: 'crm' } }));
+    expect((await stored()) as { deliveries: number }).toMatchObject({ deliveries: 2 });
+    expect((await tried({ version })).outcomes).toMatchObject([{ change: 'same' }]);
+  });
+
   test('is not looked at by other flows, and what one yields on it cannot be promoted', async () => {
     await apply('Flow', 'triage', { onRequest, steps: [action('event.data.amount')] });
     const version = await apply('Flow', 'any', { steps: [action('event.data.amount'), tell] });

@@ -242,7 +242,7 @@ const longestReason = 500;
 export const cancelRun = command({
   name: 'cancelRun',
   about:
-    'Ends a run that has not ended: one that waits, or one that is tried again and again. It fails with `run.cancelled`, without a dead letter; nothing of it\nis delivered, and no later event is held for it. While a process works on it, the command waits. The same `idempotencyKey` asks for the same however often it\nis sent, and a run that is cancelled already may be cancelled again.',
+    'Ends a run that has not ended: one that waits, or one that is tried again and again. It fails with `run.cancelled`, without a dead letter; nothing of it\nis delivered, and no later event is held for it. If a caller waits for its decision, the default decision counts at once, with its deliveries. While a process works on it, the command waits. The same `idempotencyKey` asks for the same however often it\nis sent, and a run that is cancelled already may be cancelled again.',
   scope: 'operate',
   cost: { weight: 20 },
   input: z.strictObject({
