@@ -114,6 +114,7 @@ describe('a trial that is asked for', () => {
     expect(paths(await start('startBacktest', { flow: unknown }))).toEqual(['flow.document.spec.steps.0.deliver.destination']);
     expect(paths(await start('tryFlow', { flow: applied, event: { id: 'evt_1' }, step: 'nosuch' }))).toEqual(['step']);
     expect(paths(await start('tryFlow', { flow: applied, event: { id: 'evt_1' }, outputs: [1] }))).toEqual(['outputs']);
+    expect(paths(await start('startBacktest', { flow: applied, outputs: { nosuch: 1 } }))).toEqual(['outputs.nosuch']);
     expect(await start('tryFlow', { flow: applied, event: { id: 'evt_9' } })).toMatchObject({
       __typename: 'NotFoundError',
       code: 'event.unknown',

@@ -7,6 +7,7 @@ import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { DocumentTable, TenantDatabase } from '#libs/persistence';
 import type { StoredVersion } from '#libs/persistence';
+import { didYouMean } from '#libs/schemas';
 import { BulkOperationService } from '../bulk-operations/bulk-operation.service.js';
 import { CommandService, planned } from '../commands/command.service.js';
 import { DocumentService } from '../documents/document.service.js';
@@ -131,6 +132,7 @@ export class TrialService {
     const { commandIds } = await this.commands.issue(principal, operation, input, async () => {
       const outputs = outputsOf(input.outputs);
       const tried = await this.flowOf(principal, input.flow, isAbandoned);
+      refuse(unknownSteps(Object.keys(outputs), tried.spec));
       const { flow, version, document } = tried;
       const payload: Start = { ...(await rest(tried)), flow, version, document, outputs };
       const { length } = JSON.stringify(payload);
@@ -204,6 +206,15 @@ function outputsOf(outputs: unknown): Record<string, Json> {
   if (typeof outputs !== 'object' || Array.isArray(outputs))
     throw new InputInvalid([{ path: ['outputs'], message: 'must be an object: give each output by the path of its step' }]);
   return outputs as Record<string, Json>;
+}
+
+/** The paths of outputs that lead into no step of the flow. What stands within a step, such as the items of a list, is not looked at. */
+function unknownSteps(paths: readonly string[], spec: FlowDocument['spec']): Violation[] {
+  const known = [...spec.steps.map(({ id }) => id), ...(typeof spec.onFailure === 'string' ? [] : ['onFailure'])];
+  return paths.flatMap((path) => {
+    const [step = ''] = path.split(/[/:[]/);
+    return known.includes(step) ? [] : [{ path: ['outputs', path], message: `names no step of the flow${didYouMean(step, known)}` }];
+  });
 }
 
 /** Null if it is no amount. */
