@@ -10,7 +10,7 @@ export type { ConnectorLookup } from './connectors.js';
 export type { OperationPage } from './compiled-operation.js';
 export { DescriptionRefused } from './description.js';
 export { connectorSpecOf } from './described-connector.js';
-export { InputRefused, OperationFailure } from './operation.errors.js';
+export { OperationFailure } from './operation.errors.js';
 export { OperationSchemas } from './operation-schemas.js';
 export type { OperationFailureCode } from './operation.errors.js';
 export type { PagePosition } from './pages.js';

@@ -3,7 +3,7 @@ import type { Json } from '#libs/json';
 import { compileSchema } from '#libs/schemas';
 import type { CompiledSchema } from '#libs/schemas';
 import { oneLine } from './judgement.js';
-import { InputRefused } from './operation.errors.js';
+import { OperationFailure } from './operation.errors.js';
 
 /** The values that an operation takes and gives. */
 export class OperationSchemas {
@@ -20,18 +20,18 @@ export class OperationSchemas {
     this.output = compileSchema(spec.output, { owner });
   }
 
-  /** @throws InputRefused, EvaluationsBusy */
+  /** @throws OperationFailure, EvaluationsBusy */
   async requireInput(input: Json): Promise<void> {
-    const unknown = unknownProperties(this.spec.input, input);
-    if (unknown !== undefined) throw new InputRefused(`The input does not fit the operation ${this.name}: ${unknown}`);
-    const problems = await this.input.problemsOf(input);
-    if (problems.length > 0) throw new InputRefused(`The input does not fit the operation ${this.name}: ${words(problems, 'the input')}`);
+    const problem = unknownProperties(this.spec.input, input) ?? words(await this.input.problemsOf(input), 'the input');
+    if (problem === undefined) return;
+    throw new OperationFailure('operation.inputInvalid', `The input does not fit the operation ${this.name}: ${problem}`, {
+      peer: 'unknown',
+    });
   }
 
   /** The words for an output that the operation does not give; undefined if it may be one. @throws EvaluationsBusy */
   async outputProblem(output: Json): Promise<string | undefined> {
-    const problems = await this.output.problemsOf(output);
-    return problems.length === 0 ? undefined : words(problems, 'the output');
+    return words(await this.output.problemsOf(output), 'the output');
   }
 }
 
@@ -53,7 +53,8 @@ function unknownProperties(schema: ConnectorOperation['input'], input: Json): st
   return `it takes no ${list(unknown)}; it takes ${list(known) || 'nothing'}`;
 }
 
-/** Problems of a value, one line each, name it as a whole or by a path within it. */
-function words(problems: readonly string[], what: string): string {
+/** Problems of a value, one line each, name it as a whole or by a path within it. Undefined if there are none. */
+function words(problems: readonly string[], what: string): string | undefined {
+  if (problems.length === 0) return undefined;
   return problems.map((problem) => problem.replace(/^the value\b/, what)).join('; ');
 }

@@ -1,4 +1,4 @@
-import { InputRefused, OperationFailure, OperationSchemas, namedConnector } from '#libs/connectors';
+import { OperationSchemas, namedConnector } from '#libs/connectors';
 import type { ConnectionDocument, DocumentLookup } from '#libs/contracts';
 import type { FlowServices, StepOperation } from '#libs/flows';
 import type { Json } from '#libs/json';
@@ -33,10 +33,7 @@ export class WrittenOperations {
     const { step, connection, operation, input } = use;
     this.inputs.set(step, JSON.stringify(input));
     const schemas = this.schemasOf(use);
-    await schemas?.requireInput(input).catch((error: unknown) => {
-      if (!(error instanceof InputRefused)) throw error;
-      throw new OperationFailure('operation.inputInvalid', error.message, { peer: 'unknown', cause: error });
-    });
+    await schemas?.requireInput(input);
     const answer = this.answers.next(step);
     const refuse = (message: string): never => {
       throw new AnswerUnusable(step, message);
