@@ -69,11 +69,20 @@ async function save(kind: string, spec: object, name?: string): Promise<void> {
   await documents.save(database, { document: document.parse({ apiVersion: 'millrace/v1', kind, metadata, spec }), actor: 'test' });
 }
 
-function startDoor(): Promise<RunningService> {
+/** @param requests how many the door takes at once; default: that of the settings */
+function startDoor(requests?: number): Promise<RunningService> {
   const options = { logEvery: 0, maxBatchEvents: 3, mostWaitingCallers: 100, mostWaitingCallersOfTenant: 100, keptBodyBytes: 0 };
   const modules = [IngestionModule.register({ ...options, redisUrl: undefined, redisCaFile: undefined })];
   const storage = { url: fresh.url, poolSize: 4, secretBox };
-  return start({ service: 'ingestion', host: '127.0.0.1', port: 0, log, storage, modules });
+  return start({
+    service: 'ingestion',
+    host: '127.0.0.1',
+    port: 0,
+    log,
+    storage,
+    modules,
+    ...(requests && { atOnce: { connections: 100, requests } }),
+  });
 }
 
 function startWorkers(): Promise<RunningService> {
@@ -395,6 +404,25 @@ test('what cannot begin is answered as every other request: problems, jobs, and 
   const late = await Follower.of({ flow: await apply({ onRequest: { default: byDefault } }) });
   expect(await late.end()).toMatchObject({ event: 'decision', data: { decision: { note: 'x' } } });
   expect(late.kinds()).toEqual(['accepted', 'decision']); // the flow shows no draft
+});
+
+test('a stream is a request under way until it has ended: a door that has no room for one more tells it to come back', async () => {
+  const at = doors.push(await startDoor(2)) - 1;
+  const flow = await apply();
+  const asked = nextCall();
+  const first = await Follower.of({ flow, door: at });
+  const pen = await asked;
+  const second = await Follower.of({ flow, door: at });
+  for (const accept of ['text/event-stream', 'application/json']) {
+    const refused = await request({ flow, door: at, customer: uniqueName('c') }, { accept });
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
+    expect(await refused.json()).toMatchObject({ code: 'service.busy' });
+  }
+  await second.leave(); // a caller who leaves makes room
+  await waitFor(async () => (await request({ flow, door: at }, {})).status === 400, { what: 'room for a request', deadlineMs: 15_000 });
+  pen.write('{"note":"first"}');
+  pen.stop();
+  expect(await first.end()).toMatchObject({ event: 'decision', data: { decision: { note: 'first' } } });
 });
 
 test('many callers at once: each gets one decision, which is the stored one, and its draft is the text of it', async () => {

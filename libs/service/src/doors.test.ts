@@ -413,6 +413,21 @@ describe('what is taken at once', () => {
     expect((await post('/exact')).status).toBe(202);
   });
 
+  test('is a number of requests, of which a stream is one until it has ended, with its body', async () => {
+    await withLimits({ connections: 100, requests: 1 });
+    const held = async (): Promise<string> => /^millrace_http_body_bytes (\d+)/m.exec(await registry.metrics())![1]!;
+    for (const end of [async (body: Writable) => body.end('all'), () => Promise.reject(new Error('a defect'))]) {
+      const ended = Promise.withResolvers<void>();
+      answer = async () => ({ status: 200, headers: {}, write: (body) => ended.promise.then(() => end(body)) });
+      const streamed = await post('/exact', 'body');
+      expect([(await post('/exact')).status, await held()]).toEqual([503, '4']);
+      ended.resolve();
+      await streamed.text().catch(() => undefined); // of a defect the connection is broken off
+      answer = async () => ({ status: 202, body: {} });
+      expect([(await post('/exact')).status, await held()]).toEqual([202, '0']);
+    }
+  });
+
   test('is some of the requests that a connection sends before it is answered', async () => {
     const { waiting, release } = held();
     await withLimits({ connections: 100, requests: 1_000 });

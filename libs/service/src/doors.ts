@@ -300,12 +300,18 @@ export class Doors {
     };
     this.requireRoom(); // those whose bodies were read meanwhile may have taken it
     this.underWay += 1;
-    try {
-      const answer = await receive({ ...head, rawBody, receivedAtMs: wallTimeMs() }, onClose);
-      return 'write' in answer ? { status: answer.status, headers: { ...answer.headers }, write: answer.write } : replyOf(answer);
-    } finally {
+    const end = (): void => {
       this.underWay -= 1;
       this.bodies.release(response);
+    };
+    let isStream = false;
+    try {
+      const answer = await receive({ ...head, rawBody, receivedAtMs: wallTimeMs() }, onClose);
+      if (!('write' in answer)) return replyOf(answer);
+      isStream = true;
+      return { status: answer.status, headers: { ...answer.headers }, write: (body) => answer.write(body).finally(end) };
+    } finally {
+      if (!isStream) end(); // a stream is under way until it is written
     }
   }
 

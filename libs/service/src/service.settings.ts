@@ -88,7 +88,7 @@ export const httpSettings = {
     'REQUEST_LIMIT',
     { min: 10, max: 100_000 },
     {
-      help: 'Requests of doors that may be under way at once, of all connections together; further ones get 503 with Retry-After.',
+      help: 'Requests of doors that may be under way at once, of all connections together; further ones get 503 with Retry-After. A caller who waits for a decision, or follows its draft, counts until it is answered or its stream has ended, so DECISION_CALLERS should be well below.',
       fallback: String(defaultDoorLimits.requests),
     },
   ),
