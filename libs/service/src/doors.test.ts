@@ -415,16 +415,18 @@ describe('what is taken at once', () => {
 
   test('is a number of requests, of which a stream is one until it has ended, with its body', async () => {
     await withLimits({ connections: 100, requests: 1 });
-    const held = async (): Promise<string> => /^millrace_http_body_bytes (\d+)/m.exec(await registry.metrics())![1]!;
-    for (const end of [async (body: Writable) => body.end('all'), () => Promise.reject(new Error('a defect'))]) {
+    const heldBytes = async (): Promise<string> => /^millrace_http_body_bytes (\d+)/m.exec(await registry.metrics())![1]!;
+    const writing = async (body: Writable): Promise<void> => void body.end('all');
+    const failing = (): Promise<void> => Promise.reject(new Error('a defect')); // the connection is broken off
+    for (const finish of [writing, failing]) {
       const ended = Promise.withResolvers<void>();
-      answer = async () => ({ status: 200, headers: {}, write: (body) => ended.promise.then(() => end(body)) });
+      answer = async () => ({ status: 200, headers: {}, write: (body) => ended.promise.then(() => finish(body)) });
       const streamed = await post('/exact', 'body');
-      expect([(await post('/exact')).status, await held()]).toEqual([503, '4']);
+      expect([(await post('/exact')).status, await heldBytes()]).toEqual([503, '4']);
       ended.resolve();
-      await streamed.text().catch(() => undefined); // of a defect the connection is broken off
+      await streamed.text().catch(() => undefined);
       answer = async () => ({ status: 202, body: {} });
-      expect([(await post('/exact')).status, await held()]).toEqual([202, '0']);
+      expect([(await post('/exact')).status, await heldBytes()]).toEqual([202, '0']);
     }
   });
 
