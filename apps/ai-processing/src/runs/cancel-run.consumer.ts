@@ -1,6 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { CancelRun, topics } from '#libs/contracts';
 import { OnRecord } from '#libs/messaging';
+import type { RecordContext } from '#libs/messaging';
 import { EventStore } from '../events/event.store.js';
 import { RunService } from './run.service.js';
 
@@ -13,9 +14,9 @@ export class CancelRunConsumer {
 
   /** An event that is gone was deleted with its runs. @throws RunLeasedElsewhere */
   @OnRecord(topics.commands, CancelRun, { group: 'replays' })
-  async onCancelRun({ tenant, eventId, runId, actor, reason }: CancelRun): Promise<void> {
+  async onCancelRun({ tenant, eventId, runId, actor, reason }: CancelRun, context: RecordContext): Promise<void> {
     const event = await this.events.find(tenant, eventId);
     const message = `Cancelled by ${actor}${reason === null ? '' : `: ${reason}`}`;
-    if (event !== undefined) await this.runs.cancelRun(runId, message, event);
+    if (event !== undefined) await this.runs.cancelRun(runId, message, event, context);
   }
 }

@@ -997,7 +997,7 @@ describe('a run that waits', () => {
     test('withdraws the review where the run ends without it', async () => {
       const event = await waitsForPerson();
       const [row] = await reviews();
-      await runs.cancelRun(row!['run_id'] as string, 'no more', event);
+      await runs.cancelRun(row!['run_id'] as string, 'no more', event, contextOf());
       expect(await reviews()).toMatchObject([{ state: 'withdrawn', change: 'withdrawn' }]);
       await apply('failing', {
         steps: [
@@ -1164,13 +1164,8 @@ describe('a run that is cancelled', () => {
   const cancel = async (event: EventReceived, more: object = {}): Promise<void> => {
     const [{ id: runId }] = (await database.query<{ id: string }>(ids, [tenant])) as [{ id: string }];
     const head = { tenant, customer: 'c-1', commandId: 'cmd_1', actor: 'key:1', at: event.receivedAt };
-    await new CancelRunConsumer(new EventStore(database), runs).onCancelRun({
-      ...head,
-      eventId: event.eventId,
-      runId,
-      reason: 'a mistake',
-      ...more,
-    });
+    const command = { ...head, eventId: event.eventId, runId, reason: 'a mistake', ...more };
+    await new CancelRunConsumer(new EventStore(database), runs).onCancelRun(command, contextOf());
   };
   const lease = statement('test.service.lease', `UPDATE run SET lease_until = clock_timestamp() + $2::interval WHERE tenant_id = $1`);
   const ids = statement('test.service.ids', 'SELECT id FROM run WHERE tenant_id = $1');
@@ -1216,6 +1211,77 @@ describe('a run that is cancelled', () => {
     await runs.runFlows(event, contextOf());
     await cancel(event);
     expect(await stored()).toMatchObject([{ state: 'completed', decision: 1 }]);
+  });
+
+  describe('and is of a job', () => {
+    const job = (flow = 'triage'): EventReceived => eventOf('1', { request: { flow, flowVersion: 1, notify: 'crm' } });
+    const waitsFor = async (event: EventReceived): Promise<void> => {
+      await apply('triage', waiting);
+      await recorder.record(event, contextOf());
+      await runs.runFlows(event, contextOf());
+    };
+
+    test('has its caller told once, with the state that the job has', async () => {
+      const event = job();
+      await waitsFor(event);
+      await cancel(event);
+      await cancel(event);
+      expect(await stored()).toMatchObject([ended]);
+      expect(await database.query(deliveryRows, [tenant])).toMatchObject([
+        {
+          event_id: event.eventId,
+          destination: 'crm',
+          state: 'pending',
+          payload: {
+            eventId: event.eventId,
+            flow: 'triage',
+            customer: 'c-1',
+            state: 'failed',
+            errorCode: 'run.cancelled',
+            errorMessage: 'Cancelled by key:1: a mistake',
+          },
+        },
+      ]);
+      expect(await database.query(deliveryRows, [tenant])).toHaveLength(1);
+    });
+
+    test('ends also where nobody can be told, and its end says why', async () => {
+      const spec = {
+        kind: 'http',
+        url: 'https://crm.example/in',
+        secret: { value: 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0' },
+        supersede: '$number("x")',
+      };
+      const crm = document.parse({ apiVersion: 'millrace/v1', kind: 'Destination', metadata: { tenant, name: 'crm' }, spec });
+      await documents.save(database, { document: crm, actor: 'test' });
+      await waitFor(() => configuration.destination(tenant, 'crm') !== undefined, { what: 'the destination to be known' });
+      const event = job();
+      await waitsFor(event);
+      await cancel(event);
+      expect(await stored()).toMatchObject([ended]);
+      expect(await database.query(deliveryRows, [tenant])).toEqual([]);
+      const message = /^Cancelled by key:1: a mistake; crm cannot be told \(flow\.expressionFailed\): /;
+      expect(announced('run.failed.v1')[0]).toMatchObject({ message: expect.stringMatching(message) as string });
+    });
+  });
+
+  test('withdraws what it has asked a person for, also where a caller gets the default decision', async () => {
+    await apply('triage', { steps: [{ id: 'approval', review: { proposal: '1', expiresAfter: 'P1D' } }] });
+    const deadline = { decideBy: new Date(Date.now() + 60_000).toISOString(), default: 0, deliverTo: [] };
+    const event = eventOf('1', { request: { flow: 'triage', flowVersion: 1, deadline } });
+    await recorder.record(event, contextOf());
+    await runs.runFlows(event, contextOf());
+    const told: string[] = [];
+    const listening = await database.listen('millrace_reviews', (text) => told.push(text));
+    await cancel(event);
+    const rows = await database.query<{ id: string }>(
+      statement('test.service.withdrawn', `SELECT id FROM review WHERE tenant_id = $1 AND state = 'withdrawn' AND change = 'withdrawn'`),
+      [tenant],
+    );
+    expect(rows).toHaveLength(1);
+    await waitFor(() => told.some((text) => text.startsWith(`${tenant}/${rows[0]!.id}/withdrawn/`)), { what: 'the queue to be told' });
+    await listening.close();
+    expect(await stored()).toMatchObject([{ state: 'completed', decision: 0 }]);
   });
 
   test('has the default decision at once where a caller waits for it, with what follows from it', async () => {

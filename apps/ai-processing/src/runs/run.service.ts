@@ -166,19 +166,19 @@ export class RunService {
   }
 
   /**
-   * Ends a run that has not ended, whether it waits or is to be tried again. Its event counts as handled, and nothing of it is delivered. If a caller waits
-   * for its decision, the default decision counts, as at the deadline.
+   * Ends a run that has not ended, whether it waits or is to be tried again. Its event counts as handled, and no decision of it is delivered. If a caller
+   * waits for its decision, the default decision counts, as at the deadline; the caller of a job is told.
    * @throws RunLeasedElsewhere while a process works on it
    */
-  async cancelRun(runId: string, message: string, event: EventReceived): Promise<void> {
+  async cancelRun(runId: string, message: string, event: EventReceived, context: RecordContext): Promise<void> {
     const { tenant } = event;
     const stored = await this.store.byId(tenant, runId);
     if (stored === undefined) return;
     const { decideBy, commandId, state } = stored;
     if (isAwaited(event) && decideBy !== null && (state === 'running' || state === 'waiting')) {
       if (stored.state === 'running' && stored.leaseLeftMs > 0) throw new RunLeasedElsewhere(runId, stored.leaseLeftMs);
-      await this.standByAfterWait(await this.store.settle(event, 'run.cancelled', undefined, decideBy), event);
-    } else await this.standBy((await this.store.cancel(tenant, runId, message)) ?? stored, commandId, event);
+      await this.standByAfterWait(await this.store.settle(event, 'run.cancelled', context.traceparent, decideBy), event);
+    } else await this.standBy((await this.worker.cancel(stored, message, event, context)) ?? stored, commandId, event);
   }
 
   private async nextGeneration(event: EventReceived, commandId: string, only: string | null): Promise<PlannedRun[]> {

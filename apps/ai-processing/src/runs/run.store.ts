@@ -2,8 +2,10 @@ import { Injectable } from '@nestjs/common';
 import type { FailureCode, PlannedDelivery } from '#libs/contracts';
 import { settling, settlingValues } from '#libs/decisions';
 import type { AwaitedEvent } from '#libs/decisions';
+import { newDeliveryColumns } from '#libs/deliveries';
+import type { NewDelivery } from '#libs/deliveries';
 import type { Json } from '#libs/json';
-import { Database, columns, isFreeLease, longestLeaseMs, statement } from '#libs/persistence';
+import { Database, columns, isFreeLease, longestLeaseMs, statement, storableText } from '#libs/persistence';
 import { tellOf, withdrawn } from '../reviews/review.store.js';
 
 /** The natural key of a run, known before its id. */
@@ -193,7 +195,7 @@ const resume = statement(
      WHERE run_wait.tenant_id = resumed.tenant_id AND run_wait.run_id = resumed.id AND run_wait.state = 'over')
    SELECT ${selectList} FROM resumed`,
 );
-/** A claim that ran out, but is still at work, cannot end the run any more. */
+/** A claim that ran out, but is still at work, cannot end the run any more. The deliveries are planned with the end, so there is none without them. */
 const cancel = statement(
   'run.cancel',
   `WITH cancelled AS (
@@ -208,8 +210,9 @@ const cancel = statement(
      UPDATE review SET ${withdrawn} FROM cancelled
      WHERE review.tenant_id = cancelled.tenant_id AND review.run_id = cancelled.id AND review.state = 'open'
      RETURNING review.tenant_id, review.id, review.change, review.changed_at),
-   told AS (SELECT ${tellOf('reviews')} AS told FROM reviews)
-   SELECT ${selectList}, (SELECT told FROM told) AS told FROM cancelled`,
+   told AS (SELECT ${tellOf('reviews')} AS told FROM reviews),
+   planned AS (SELECT plan_deliveries(${newDeliveryColumns.parameters(4)}) AS added FROM cancelled)
+   SELECT ${selectList}, (SELECT told FROM told) AS told, (SELECT added FROM planned) AS added FROM cancelled`,
 );
 const dropWaits = statement(
   'run.dropWaits',
@@ -272,8 +275,13 @@ export class RunStore {
   }
 
   /** Ends a run that nobody works on. Undefined if it has ended, or is held: {@link byId} says which. */
-  async cancel(tenant: string, runId: string, message: string): Promise<FinishedRun | undefined> {
-    const [run] = await this.database.query<FinishedRun>(cancel, [tenant, runId, message]);
+  async cancel({ tenant, id }: Run, message: string, deliveries: readonly NewDelivery[]): Promise<FinishedRun | undefined> {
+    const [run] = await this.database.query<FinishedRun>(cancel, [
+      tenant,
+      id,
+      storableText(message),
+      ...newDeliveryColumns.values(deliveries),
+    ]);
     return run;
   }
 

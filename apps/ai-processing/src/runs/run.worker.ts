@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DomainError, NotFound, failureReason, newReviewId } from '#libs/contracts';
-import type { EventReceived, PlannedDelivery } from '#libs/contracts';
+import type { EventReceived, FailureCode, PlannedDelivery } from '#libs/contracts';
 import { defaultDeliveries, jobNotices } from '#libs/decisions';
 import type { AwaitedEvent } from '#libs/decisions';
 import { newDeliveries } from '#libs/deliveries';
@@ -169,6 +169,15 @@ export class RunWorker {
     return ended;
   }
 
+  /**
+   * Ends a run that nobody works on, because a person wants it. The caller of a job is told. Undefined if it has ended, or is held.
+   * @throws the reason if that can be planned later
+   */
+  async cancel(run: Run, message: string, event: EventReceived, context: RecordContext): Promise<FinishedRun | undefined> {
+    const told = await this.noticesOf(run, { code: 'run.cancelled' satisfies FailureCode, message }, event, context);
+    return this.store.cancel(run, told.message, told.notices);
+  }
+
   private async observed(
     run: RunningRun,
     event: EventReceived,
@@ -294,7 +303,7 @@ export class RunWorker {
   }
 
   private deliveriesOf(
-    run: RunningRun,
+    run: Run,
     planned: readonly PlannedDelivery[],
     event: EventReceived,
     context: RecordContext,
@@ -353,15 +362,30 @@ export class RunWorker {
   /** Ends a run that is given up. If a caller waits for it, its end is the default decision. */
   private async endFailed(work: RunWork, failure: StepFailure, deliveries: readonly NewDelivery[] = []): Promise<Run | undefined> {
     const { run, event, context, journal, deadline } = work;
-    const { code, message } = failure;
+    const { code } = failure;
     if (deadline !== undefined) return this.endByDefault(work, deadline.event, code, deliveries);
-    const notices = jobNotices(run.flow, event, { state: 'failed', errorCode: code, errorMessage: message });
-    return journal.end({
-      state: 'failed',
-      code,
-      message,
-      deliveries: [...deliveries, ...(await this.deliveriesOf(run, notices, event, context))],
-    });
+    const told = await this.noticesOf(run, failure, event, context);
+    return journal.end({ state: 'failed', code, message: told.message, deliveries: [...deliveries, ...told.notices] });
+  }
+
+  /**
+   * Plans that the caller of a job is told of its failure. Where that cannot be planned at all, the message of the end says so.
+   * @throws the reason if it can be planned later
+   */
+  private async noticesOf(
+    run: Run,
+    { code, message }: StepFailure,
+    event: EventReceived,
+    context: RecordContext,
+  ): Promise<{ readonly message: string; readonly notices: readonly NewDelivery[] }> {
+    const planned = jobNotices(run.flow, event, { state: 'failed', errorCode: code, errorMessage: message });
+    try {
+      return { message, notices: await this.deliveriesOf(run, planned, event, context) };
+    } catch (error) {
+      if (this.actionAfter(error, run.failures) !== 'give-up') throw error;
+      const reason = failureReason(error);
+      return { message: `${message}; ${planned[0]!.destination} cannot be told (${reason.code}): ${reason.message}`, notices: [] };
+    }
   }
 
   /**
