@@ -20,6 +20,7 @@ import {
   DocumentSecrets,
   DocumentSecretsUnreadable,
   DocumentTable,
+  StorageUnavailable,
 } from './index.js';
 import type { ConfigurationSnapshot, TenantSnapshot } from './index.js';
 
@@ -164,6 +165,38 @@ describe('on a running Postgres', () => {
     await documents.remove(database, { tenant, kind: 'Source', name: 'shop', actor: 'test' });
     await configuration.readAgain();
     expect(await configuration.newSource(tenant, 'shop')).toBeUndefined();
+  });
+
+  test('who asks for what was applied before gets it though the notice is lost, and reads the tenant only where something has changed', async () => {
+    await save(database, 'Flow', 'triage', flow('1'));
+    await configuration.start();
+    await withoutNotices(fresh.ownerUrl);
+    const readTenant = vi.spyOn(DocumentTable.prototype, 'current');
+    onTestFinished(() => readTenant.mockRestore());
+    const known = configuration.flow(tenant, 'triage');
+    expect(await configuration.storedFlow(tenant, 'triage')).toBe(known);
+    expect(await configuration.storedFlow(uniqueName('stranger'), 'triage')).toBeUndefined();
+    expect(readTenant).not.toHaveBeenCalled();
+
+    await save(database, 'Flow', 'triage', flow('2'));
+    await save(database, 'Destination', 'crm', crm('https://crm.example'));
+    expect(configuration.flow(tenant, 'triage')).toBe(known);
+    const all = await Promise.all(Array.from({ length: 50 }, () => configuration.storedFlow(tenant, 'triage')));
+    expect(new Set(all.map((one) => one?.version))).toEqual(new Set([2]));
+    expect(configuration.destination(tenant, 'crm')).toBeDefined();
+    expect(readTenant.mock.calls.length).toBeLessThan(3);
+
+    await documents.remove(database, { tenant, kind: 'Flow', name: 'triage', actor: 'test' });
+    expect(await configuration.storedFlow(tenant, 'triage')).toBeUndefined();
+  });
+
+  test('who asks for what was applied before is told so where it cannot be read', async () => {
+    await configuration.start();
+    await withoutNotices(fresh.ownerUrl);
+    await save(database, 'Flow', 'triage', flow('1'));
+    const readTenant = vi.spyOn(DocumentTable.prototype, 'current').mockRejectedValue(new StorageUnavailable('away'));
+    onTestFinished(() => readTenant.mockRestore());
+    await expect(configuration.catchUp(tenant)).rejects.toBeInstanceOf(StorageUnavailable);
   });
 
   test('many unknown sources at once cost two statements, and nothing of them is kept', async () => {

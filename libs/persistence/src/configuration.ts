@@ -104,8 +104,11 @@ export class Configuration {
   private readonly apiKeyLookup = new SharedLookup((ids) => this.readApiKeys(ids));
   private readonly sourceLookup = new SharedLookup((addresses) => this.readExisting('Source', addresses));
   private readonly flowLookup = new SharedLookup((addresses) => this.readExisting('Flow', addresses));
+  private readonly versionLookup = new SharedLookup((tenants) => this.documentTable.versionCounts(this.database, tenants));
   private readonly oldFlows = new LruMap<string, Stored<FlowDocument>>(maxOldFlowVersions);
   private tenants: Map<string, TenantConfiguration> | undefined;
+  /** How many versions of documents Postgres had of each tenant, at most those that were read. */
+  private versionsRead = new Map<string, number>();
   /** Everything is what Postgres had at this time or later, by its clock. */
   private asOfMs = 0;
   /** The same by the monotonic clock of this process. */
@@ -204,6 +207,24 @@ export class Configuration {
   /** Reads what one tenant has committed before the call. Does nothing while Postgres is away. */
   async readTenantAgain(tenant: string): Promise<void> {
     if (!this.isFromFallback) await this.refresh(tenant);
+  }
+
+  /**
+   * Resolves when all documents that were applied before the call are in memory, also where the notice of them is late or was lost. Costs one small
+   * statement, of which one runs at a time, and reads the tenant only if something has changed.
+   * @throws StorageUnavailable
+   */
+  async catchUp(tenant: string): Promise<void> {
+    const saved = (await this.versionLookup.find(tenant)) ?? 0;
+    if (saved === (this.versionsRead.get(tenant) ?? 0)) return;
+    await this.refresh(tenant);
+    if ((this.versionsRead.get(tenant) ?? 0) < saved) throw new StorageUnavailable(`the documents of ${tenant} could not be read`);
+  }
+
+  /** The current flow, also if it was applied a moment ago: see {@link catchUp}. @throws StorageUnavailable */
+  async storedFlow(tenant: string, name: string): Promise<Stored<FlowDocument> | undefined> {
+    await this.catchUp(tenant);
+    return this.flow(tenant, name);
   }
 
   destination(tenant: string, name: string): Stored<DestinationDocument> | undefined {
@@ -376,6 +397,7 @@ export class Configuration {
   private async readAll(): Promise<void> {
     const beganAt = performance.now();
     const asOfMs = await this.postgresTimeMs();
+    const versions = await this.documentTable.versionCounts(this.database, null);
     const [documents, apiKeys] = await Promise.all([
       this.documentTable.currentOfAll(this.database),
       this.apiKeyTable.active(this.database),
@@ -391,6 +413,7 @@ export class Configuration {
         return [name, this.tenantConfiguration(name, read)];
       }),
     );
+    this.versionsRead = versions;
     this.indexApiKeys();
     this.unpublished = new Set();
     this.asOfMs = asOfMs;
@@ -403,11 +426,13 @@ export class Configuration {
   private async readTenants(names: ReadonlySet<string>): Promise<void> {
     for (const name of names) {
       const asOfMs = await this.postgresTimeMs();
+      const versions = await this.documentTable.versionCounts(this.database, [name]);
       const [documents, apiKeys] = await Promise.all([
         this.documentTable.current(this.database, name),
         this.apiKeyTable.active(this.database, name),
       ]);
       this.tenants?.set(name, this.tenantConfiguration(name, { asOfMs, documents, apiKeys }));
+      this.versionsRead.set(name, versions.get(name) ?? 0);
       log.info({ tenant: name, documents: documents.length, apiKeys: apiKeys.length }, 'configuration of a tenant read');
     }
     this.indexApiKeys();

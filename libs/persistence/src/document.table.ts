@@ -64,6 +64,11 @@ const existing = statement(
    WHERE (SELECT spec IS NOT NULL FROM document
           WHERE tenant_id = wanted.tenant AND kind = $1 AND document.name = wanted.name ORDER BY version DESC LIMIT 1)`,
 );
+/** Versions are never deleted, so the number grows with each change and each removal. */
+const versionCounts = statement(
+  'document.versionCounts',
+  `SELECT tenant_id AS tenant, count(*)::integer AS versions FROM document WHERE $1::text[] IS NULL OR tenant_id = ANY ($1) GROUP BY tenant_id`,
+);
 const insert = statement(
   'document.insert',
   `INSERT INTO document (tenant_id, kind, name, version, spec, digest, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -112,6 +117,15 @@ export class DocumentTable {
     documents: readonly { tenant: string; name: string }[],
   ): Promise<{ tenant: string; name: string }[]> {
     return session.query(existing, [kind, documents.map(({ tenant }) => tenant), documents.map(({ name }) => name)]);
+  }
+
+  /**
+   * Returns how many versions of documents each tenant has saved, removals among them: a tenant whose number is the same has changed nothing.
+   * @param tenants null: all
+   */
+  async versionCounts(session: Session, tenants: readonly string[] | null): Promise<Map<string, number>> {
+    const rows = await session.query<{ tenant: string; versions: number }>(versionCounts, [tenants]);
+    return new Map(rows.map(({ tenant, versions }) => [tenant, versions]));
   }
 
   async version(session: Session, { tenant, kind, name }: DocumentReference, version: number): Promise<StoredVersion | undefined> {

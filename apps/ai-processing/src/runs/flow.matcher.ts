@@ -19,10 +19,16 @@ export class FlowMatcher {
     return candidates.filter((_, at) => wanted[at]);
   }
 
-  /** @throws NotFound */
-  named(tenant: string, name: string): Stored<FlowDocument> {
-    const flow = this.configuration.flows(tenant).find((candidate) => candidate.name === name);
-    if (flow === undefined) throw new NotFound('flow', name);
-    return flow;
+  /**
+   * Finds the flows for a replay, with all that was applied before it was asked for.
+   * @param only the name of one flow, whether or not it matches the event; undefined: all that match it
+   * @throws NotFound, StorageUnavailable
+   */
+  async forReplay(event: EventReceived, only: string | undefined): Promise<Stored<FlowDocument>[]> {
+    await this.configuration.catchUp(event.tenant);
+    if (only === undefined) return this.matching(event);
+    const flow = this.configuration.flow(event.tenant, only);
+    if (flow === undefined) throw new NotFound('flow', only);
+    return [flow];
   }
 }

@@ -72,17 +72,17 @@ beforeAll(async () => {
   continuing = new ContinueRunConsumer(events, runs);
 });
 
-/** The services of one process. */
-function startProcess(): RunService {
+/** The services of one process. @param known its configuration; default: the one that follows the database */
+function startProcess(known = configuration): RunService {
   const compiler = new FlowCompiler({ models: gateway, operations: noOperations });
   const options = { runRetries: 1, runLeaseMs: 30_000 };
   const waits = new RunWaitTable(database, new ReviewStore(database));
   const stores = [runStore, new RunProgressStore(database), new StepResultStore(database), waits] as const;
-  const worker = new RunWorker(...stores, new RunWaker(waits, producer), new RunDrafts(producer), compiler, configuration, options);
+  const worker = new RunWorker(...stores, new RunWaker(waits, producer), new RunDrafts(producer), compiler, known, options);
   const deadLetters = new DeadLetterStore(database);
-  const failedRuns = new FailedRuns(configuration, deadLetters);
+  const failedRuns = new FailedRuns(known, deadLetters);
   const announcer = new RunAnnouncer(producer, deadLetters);
-  return new RunService(new FlowMatcher(configuration, compiler), runStore, worker, announcer, failedRuns, options);
+  return new RunService(new FlowMatcher(known, compiler), runStore, worker, announcer, failedRuns, options);
 }
 
 afterAll(async () => {
@@ -559,6 +559,31 @@ test('a replay of an event, or of a flow, that is not there is refused', async (
   await expect(replays.onReplayEvent(command, contextOf())).rejects.toThrow(new NotFound('event', command.eventId));
   await recorder.record(event, contextOf());
   await expect(replays.onReplayEvent(command, contextOf())).rejects.toMatchObject({ code: 'flow.unknown' });
+});
+
+test('a replay runs what was applied before it, in a process that has not heard of it yet, also the flows that are called', async () => {
+  const say = (text: string) => ({ steps: [{ id: 'say', map: { expression: `"${text}"` } }] });
+  await apply('called', { on: { types: ['never'] }, ...say('old') });
+  await apply('calling', { steps: [{ id: 'sub', call: { flow: 'called' } }] });
+  const behind = new Configuration(database, { secretBox: new SecretBox(randomBytes(32)) });
+  await behind.start();
+  await behind.stop(); // it hears of nothing any more
+  const event = eventOf('1');
+  await recorder.record(event, contextOf());
+  await runs.runFlows(event, contextOf());
+  await apply('called', { on: { types: ['never'] }, ...say('new') });
+  await apply('plain', say('plain'));
+  const replaying = new ReplayConsumer(new EventStore(database), startProcess(behind));
+  const command = { tenant, customer: 'c-1', actor: 'key:1', at: event.receivedAt, eventId: event.eventId };
+  await replaying.onReplayEvent({ ...command, commandId: 'cmd_1', flow: null }, contextOf());
+  await apply('plain', say('plainer'));
+  await replaying.onReplayEvent({ ...command, commandId: 'cmd_2', flow: 'plain' }, contextOf());
+  expect(await stored()).toMatchObject([
+    { flow: 'calling', generation: 0, decision: 'old' },
+    { flow: 'calling', generation: 1, decision: 'new' },
+    { flow: 'plain', generation: 1, decision: 'plain' },
+    { flow: 'plain', generation: 2, decision: 'plainer' },
+  ]);
 });
 
 test('a replay of a request runs the flow that it names, and is passed over for any other', async () => {

@@ -191,7 +191,7 @@ export class RunService {
       );
       return [];
     }
-    const flows = named === undefined ? await this.matcher.matching(event) : [this.matcher.named(event.tenant, named)];
+    const flows = await this.matcher.forReplay(event, named);
     const last = await this.store.lastGenerations(event.tenant, event.eventId);
     return flows.map((flow) => plan(event, flow, nextOf(last, flow), commandId));
   }

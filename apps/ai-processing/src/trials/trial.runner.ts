@@ -160,6 +160,7 @@ export class TrialRunner implements OnApplicationBootstrap, BeforeApplicationShu
   }
 
   private async carryOut(trial: ClaimedTrial, signal: AbortSignal): Promise<string> {
+    await this.configuration.catchUp(trial.tenant); // so that it has the flows that it calls, and the providers, as they were when it was asked for
     const flow = await this.flowOf(trial);
     const kept = await this.table.kept(trial);
     const running: RunningTrial = {

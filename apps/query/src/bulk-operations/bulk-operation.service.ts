@@ -44,10 +44,13 @@ export class BulkOperationService {
     private readonly commands: CommandService,
   ) {}
 
-  replay(principal: Principal, input: BulkReplayInput): Promise<StartedBulkOperation> {
+  async replay(principal: Principal, input: BulkReplayInput): Promise<StartedBulkOperation> {
     const { events, deadLetters } = input.filter;
     const flow = input.flow ?? null;
-    const problems = [...this.problemsOfFlow(principal.tenant, flow, deadLetters != null), ...problemsOfLetters(deadLetters, 'run')];
+    const problems = [
+      ...(await this.problemsOfFlow(principal.tenant, flow, deadLetters != null)),
+      ...problemsOfLetters(deadLetters, 'run'),
+    ];
     const selected =
       deadLetters == null
         ? { selection: 'events' as const, filter: { ...eventConditions(events ?? {}), ...(flow !== null && { runnableBy: flow }) } }
@@ -122,12 +125,12 @@ export class BulkOperationService {
     return { matched, operationId: commandIds[0] === undefined ? null : operationOf(commandIds[0]) };
   }
 
-  private problemsOfFlow(tenant: string, flow: string | null, ofDeadLetters: boolean): Violation[] {
+  private async problemsOfFlow(tenant: string, flow: string | null, ofDeadLetters: boolean): Promise<Violation[]> {
     if (flow === null) return [];
     const path = ['flow'];
     if (ofDeadLetters) return [{ path, message: 'goes with events; filter dead letters by their flow instead' }];
-    const known = this.configuration.flows(tenant).some(({ name }) => name === flow);
-    return known ? [] : [{ path, message: `names no flow of this tenant: ${flow}` }];
+    const isKnown = (await this.configuration.storedFlow(tenant, flow)) !== undefined;
+    return isKnown ? [] : [{ path, message: `names no flow of this tenant: ${flow}` }];
   }
 }
 

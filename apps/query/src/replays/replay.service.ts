@@ -20,7 +20,7 @@ export class ReplayService {
   /** Orders a replay of every event, or of none if one is unknown; each in the order of its customer. */
   async replay(principal: Principal, input: ReplayEventsInput): Promise<{ commandIds: string[]; events: EventRow[] }> {
     const { commandIds, result } = await this.commands.issue(principal, replayEvents, input, async () => {
-      this.check(principal, input);
+      await this.check(principal, input);
       const flow = input.flow ?? null;
       const ids = [...new Set(input.ids)];
       const events = await this.find(principal.tenant, ids);
@@ -40,8 +40,8 @@ export class ReplayService {
     return { commandIds, events: result };
   }
 
-  private check({ tenant }: Principal, { flow }: ReplayEventsInput): void {
-    if (flow != null && !this.configuration.flows(tenant).some(({ name }) => name === flow)) {
+  private async check({ tenant }: Principal, { flow }: ReplayEventsInput): Promise<void> {
+    if (flow != null && (await this.configuration.storedFlow(tenant, flow)) === undefined) {
       throw new InputInvalid([{ path: ['flow'], message: `names no flow of this tenant: ${flow}` }]);
     }
   }

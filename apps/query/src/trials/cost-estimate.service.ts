@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import { NotFound, eventsFor } from '#libs/contracts';
-import type { FlowDocument } from '#libs/contracts';
-import { DocumentTable, TenantDatabase } from '#libs/persistence';
+import { Configuration } from '#libs/persistence';
 import { eventConditions } from '../events/event.table.js';
 import { ArgumentInvalid } from '../operations/input.errors.js';
 import type { CostEstimateRow, EstimateCostInput } from './cost-estimate.operations.js';
@@ -15,8 +14,7 @@ export class CostEstimateService {
   constructor(
     private readonly table: CostEstimateTable,
     private readonly trials: TrialTable,
-    private readonly database: TenantDatabase,
-    private readonly documents: DocumentTable,
+    private readonly configuration: Configuration,
   ) {}
 
   /** @throws NotFound, ArgumentInvalid */
@@ -41,15 +39,10 @@ export class CostEstimateService {
   }
 
   private async ofFlow(tenant: string, flow: string) {
-    const found = await this.flow(tenant, flow);
+    const found = await this.configuration.storedFlow(tenant, flow);
     if (found === undefined) throw new NotFound('flow', flow, { field: 'flow' });
-    const wanted = eventsFor(found);
+    const wanted = eventsFor(found.document);
     return { flow, wanted, ...(await this.table.ofRuns(tenant, wanted, flow)) };
-  }
-
-  private async flow(tenant: string, flow: string): Promise<FlowDocument | undefined> {
-    const rows = await this.database.asTenant(tenant, (session) => this.documents.current(session, tenant, 'Flow'));
-    return rows.find(({ name }) => name === flow)?.document as FlowDocument | undefined;
   }
 
   private async ofTrial(tenant: string, id: string) {
@@ -57,8 +50,8 @@ export class CostEstimateService {
     if (!trial) throw new NotFound('trial', id, { field: 'trial' });
     const [summary] = await this.trials.summaries(tenant, [id]);
     const { events, notRun, costs } = summary!;
-    const found = await this.flow(tenant, trial.flow);
-    const wanted = found === undefined ? { runnableBy: trial.flow } : eventsFor(found);
+    const found = await this.configuration.storedFlow(tenant, trial.flow);
+    const wanted = found === undefined ? { runnableBy: trial.flow } : eventsFor(found.document);
     return { flow: trial.flow, wanted, events: trial.scanned, runs: events - notRun, costs, unpriced: null };
   }
 }

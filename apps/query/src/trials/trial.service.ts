@@ -5,8 +5,7 @@ import { CancelTrial, NotFound, StartTrial, longestTrialSeconds, mostEventsOfTri
 import type { CommandHead, FlowDocument, TrialEvents } from '#libs/contracts';
 import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
-import { DocumentTable, TenantDatabase } from '#libs/persistence';
-import type { StoredVersion } from '#libs/persistence';
+import { Configuration, DocumentTable, TenantDatabase } from '#libs/persistence';
 import { didYouMean } from '#libs/schemas';
 import { BulkOperationService } from '../bulk-operations/bulk-operation.service.js';
 import { CommandService, planned } from '../commands/command.service.js';
@@ -37,7 +36,7 @@ export class TrialService {
     private readonly documents: DocumentService,
     private readonly documentTable: DocumentTable,
     private readonly database: TenantDatabase,
-
+    private readonly configuration: Configuration,
     private readonly commands: CommandService,
     private readonly bulk: BulkOperationService,
   ) {}
@@ -151,7 +150,7 @@ export class TrialService {
   private async flowOf(principal: Principal, { applied, document }: TryFlowInput['flow'], isAbandoned: () => boolean): Promise<TriedFlow> {
     if (applied == null) return this.givenFlow(principal, document, isAbandoned);
     const { tenant } = principal;
-    const version = applied.version ?? (await this.currentFlow(tenant, applied.name))?.version;
+    const version = applied.version ?? (await this.configuration.storedFlow(tenant, applied.name))?.version;
     const reference = { tenant, kind: 'Flow', name: applied.name } as const;
     const stored =
       version === undefined
@@ -160,12 +159,6 @@ export class TrialService {
     const named = applied.version == null ? applied.name : `${applied.name}, version ${applied.version}`;
     if (stored === undefined || version === undefined) throw new NotFound('flow', named, { field: 'flow.applied' });
     return { flow: applied.name, version, document: null, spec: (stored.document as FlowDocument).spec };
-  }
-
-  /** Read from Postgres, so that a version which was applied a moment ago counts. */
-  private async currentFlow(tenant: string, flow: string): Promise<StoredVersion | undefined> {
-    const rows = await this.database.asTenant(tenant, (session) => this.documentTable.current(session, tenant, 'Flow'));
-    return rows.find((row) => row.name === flow);
   }
 
   /** A document is checked as apply checks it, and needs the same scope, because it can read by every connection of the tenant. */
