@@ -264,6 +264,32 @@ describe('models', () => {
     file('all.yaml', documents() + source('hub') + infer('gpt-4o'));
     expect((await millrace(['validate', '--models', '-f', path])).notes).toBe('4 documents checked.');
   });
+
+  test('of a provider of the tenant are known to validate --models as applied, with those that the files name, unless the files move it', async () => {
+    const provider = (more: string): string => `---
+apiVersion: millrace/v1
+kind: ModelProvider
+metadata: { tenant: ${tenant}, name: own }
+spec: { baseUrl: https://${more.includes('moved') ? 'moved' : 'own'}.example/v1${more} }
+`;
+    const asking = (model: string): string => infer(`${model}, provider: own`);
+    const path = file('all.yaml', documents() + source('hub') + provider('') + asking('large'));
+    expect(await millrace(['apply', '-f', path])).toMatchObject({ code: 0 });
+    const validated = async (text: string): Promise<string> => {
+      file('all.yaml', documents() + source('hub') + text);
+      return (await millrace(['validate', '--models', '-f', path])).notes;
+    };
+    const nothing = '5 documents checked.';
+    expect(await validated(provider('') + asking('largge')), 'it was not asked yet').toBe(nothing);
+    await server.rows.tenantModelProvider({ tenant, name: 'own', models: ['large'] });
+    expect(await validated(provider('') + asking('largge'))).toContain('is listed by no model provider, so runs would fail at this step');
+    expect(await validated(asking('largge'))).toContain('did you mean large? (asked: the ModelProvider own at ');
+    expect(await validated(provider('') + asking('large'))).toBe(nothing);
+    expect(await validated(provider(', models: { tuned: {} }') + asking('tuned'))).toBe(nothing);
+    expect(await validated(provider(', models: { moved: {} }') + asking('largge'))).toBe(nothing);
+    const elsewhere = infer('largge, provider: own').replaceAll(tenant, 'elsewhere');
+    expect(await validated(provider('') + elsewhere)).not.toContain('is listed by no model provider');
+  });
 });
 
 test('an address that a model chooses is warned of by validate, as far as the files tell', async () => {

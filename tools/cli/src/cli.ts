@@ -19,7 +19,7 @@ import type { FlowsTestOptions } from './flows-test.command.js';
 import { documentNamed, get, kindNamed } from './get.command.js';
 import { createKey, keys, revokeKey } from './keys.command.js';
 import { connectors } from './connectors.command.js';
-import { modelProviders, models } from './models.command.js';
+import { models, noLists, providerLists } from './models.command.js';
 import { Output, shown } from './output.js';
 import type { OutputStreams } from './output.js';
 import type { RestoreOptions } from './restore.command.js';
@@ -114,11 +114,11 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .command('validate')
     .description('check documents without a server, as far as they alone can say')
     .requiredOption('-f, --file <path...>', 'files or directories of YAML or JSON documents')
-    .option('--models', 'also ask Millrace which models its providers list, and warn of others', false)
+    .option('--models', 'also ask Millrace which models the providers list, its own and the tenant’s, and warn of others', false)
     .action(async ({ file, models: asksForModels }: { file: string[]; models: boolean }) => {
       // Only this command needs what compiles expressions and schemas, which takes longer to load than the rest.
       const { validate } = await import('./validate.command.js');
-      await validate(file, asksForModels ? await modelProviders(connection()) : [], output());
+      await validate(file, asksForModels ? await providerLists(connection()) : noLists, output());
     });
 
   program

@@ -1,6 +1,7 @@
 import type { Connection } from './connection.js';
 import { ask } from './graphql.client.js';
 import type { Output } from './output.js';
+import type { ModelList } from '#libs/documents';
 
 interface ModelProvider {
   address: string;
@@ -10,9 +11,44 @@ interface ModelProvider {
 }
 
 /** The model providers with the names that each lists, and the reason if the last question failed. */
-export async function modelProviders(connection: Connection): Promise<ModelProvider[]> {
+async function modelProviders(connection: Connection): Promise<ModelProvider[]> {
   const asked = await ask<{ modelProviders: ModelProvider[] }>(connection, '{ modelProviders { address models listedAt errorMessage } }');
   return asked.modelProviders;
+}
+
+/** What the model providers list: those of the installation, and those of the tenant, by the applied version of their documents. */
+export interface ProviderLists {
+  readonly installation: readonly ModelList[];
+  readonly tenant: string | undefined;
+  readonly ofTenant: readonly (ModelList & { readonly provider: string; /** Where the models were listed. */ readonly baseUrl: string })[];
+}
+
+export const noLists: ProviderLists = { installation: [], tenant: undefined, ofTenant: [] };
+
+/** Asks for the models that can be named. A provider that lists none, or was not asked yet, may have any, and has no list. */
+export async function providerLists(connection: Connection): Promise<ProviderLists> {
+  const installation = await modelProviders(connection);
+  const asked = await ask<{ documents: { name: string }[]; models: ListedModel[] }>(
+    connection,
+    '{ documents(kind: Tenant) { name } models { provider name isListed isNamed address checkedAt } }',
+  );
+  const byProvider = Map.groupBy(asked.models, ({ provider }) => provider);
+  const ofTenant = [...byProvider].flatMap(([provider, found]) => {
+    if (provider === null || !found.some(({ isListed }) => isListed === true)) return [];
+    const models = found.filter(({ isListed, isNamed }) => isListed === true || isNamed).map(({ name }) => name);
+    const { address, checkedAt } = found[0]!;
+    return [{ provider, address: `the ModelProvider ${provider}`, models, listedAt: checkedAt, baseUrl: address! }];
+  });
+  return { installation, tenant: asked.documents[0]?.name, ofTenant };
+}
+
+interface ListedModel {
+  provider: string | null;
+  name: string;
+  isListed: boolean | null;
+  isNamed: boolean;
+  address: string | null;
+  checkedAt: string | null;
 }
 
 interface TenantModel {

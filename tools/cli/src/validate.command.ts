@@ -1,4 +1,4 @@
-import { mostDocumentsAtOnce, referencesOf, tenantOf } from '#libs/contracts';
+import { mostDocumentsAtOnce, referencesOf, resolvedService, tenantOf } from '#libs/contracts';
 import type { Document, DocumentLookup } from '#libs/contracts';
 import {
   FlowCalls,
@@ -15,6 +15,7 @@ import type { DocumentProblem, ModelList } from '#libs/documents';
 import { readFiles } from './document.files.js';
 import type { FileDocument } from './document.files.js';
 import { CliFailure } from './failure.js';
+import type { ProviderLists } from './models.command.js';
 import type { Output } from './output.js';
 
 /** One thing that is wrong with a document of a file. */
@@ -28,10 +29,10 @@ interface FileProblem {
 /**
  * `millrace validate`: checks documents without a server, as far as they alone can say. A name of something that the files do not have is only noted:
  * the tenant may have it.
- * @param modelLists what the model providers list; empty if nobody was asked
+ * @param lists what the model providers list; none if nobody was asked. A provider of the files lists what its applied document does, and what it names
  * @throws CliFailure if there is a problem
  */
-export async function validate(paths: readonly string[], modelLists: readonly ModelList[], output: Output): Promise<void> {
+export async function validate(paths: readonly string[], lists: ProviderLists, output: Output): Promise<void> {
   const { documents, unreadable } = readFiles(paths);
   const ids = documents.map(({ value }) => documentIdOf(value));
   const problems: FileProblem[] = unreadable.map((problem) => ({ ...problem, field: '' }));
@@ -42,9 +43,10 @@ export async function validate(paths: readonly string[], modelLists: readonly Mo
     const told = found.problems.filter(({ path }) => !followsFromUnread(path, file));
     problems.push(...told.map(({ path, message }) => problemAt(file, path, message)));
     if (found.document === undefined) continue;
-    noteDoubts(found.document, file, { ids, modelLists }, output);
     readable.push({ file, document: found.document });
   }
+  const given = readable.map(({ document }) => document);
+  for (const { file, document } of readable) noteDoubts(document, file, { ids, modelLists: listsFor(document, lists, given) }, output);
   for (const { file, document } of readable) {
     const sameTenant = readable.filter((one) => tenantOf(one.document) === tenantOf(document)).map((one) => one.document);
     for (const { path, message } of modelChosenAddresses(document, lookupIn(sameTenant)))
@@ -85,6 +87,18 @@ function followsFromUnread(path: readonly string[], { unread = [] }: FileDocumen
     (field) =>
       path.length === field.length && field.slice(0, -1).every((part, at) => part === path[at]) && path.at(-1)!.startsWith('document'),
   );
+}
+
+/** The lists that hold for a document beside those of the files. A provider that the files move to another address may have any model. */
+function listsFor(document: Document, { installation, tenant, ofTenant }: ProviderLists, given: readonly Document[]): ModelList[] {
+  if (tenantOf(document) !== tenant) return [...installation];
+  const providers = given.filter((one) => one.kind === 'ModelProvider').filter((one) => tenantOf(one) === tenant);
+  const own = ofTenant.flatMap(({ baseUrl, ...list }) => {
+    const spec = providers.find(({ metadata }) => metadata.name === list.provider)?.spec;
+    if (spec === undefined) return [list];
+    return resolvedService(spec).baseUrl === baseUrl ? [{ ...list, models: [...(list.models ?? []), ...Object.keys(spec.models)] }] : [];
+  });
+  return [...installation, ...own];
 }
 
 function noteDoubts(document: Document, file: FileDocument, { ids, modelLists }: Surroundings, output: Output): void {

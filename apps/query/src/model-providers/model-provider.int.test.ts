@@ -63,7 +63,8 @@ describe('models', () => {
     return (await server.data<{ applyDocuments: never }>({ operatorIn: tenant }, mutation, { documents: all })).applyDocuments;
   };
   const read = async (filter = ''): Promise<Record<string, unknown>[]> => {
-    const fields = 'provider name routes isListed inputPrice outputPrice currency requestsPerMinute tokensPerMinute state reason checkedAt';
+    const fields =
+      'provider name routes isListed isNamed address inputPrice outputPrice currency requestsPerMinute tokensPerMinute state reason checkedAt';
     const reader = await server.key(tenant, 'read');
     return (await server.data<{ models: Record<string, unknown>[] }>(reader, `{ models${filter} { ${fields} } }`)).models;
   };
@@ -81,6 +82,8 @@ describe('models', () => {
     const unsaid = {
       routes: [],
       isListed: true,
+      isNamed: false,
+      address: 'https://api.mistral.ai/v1',
       inputPrice: null,
       outputPrice: null,
       currency: null,
@@ -89,8 +92,8 @@ describe('models', () => {
     };
     const usable = { ...unsaid, state: 'USABLE', reason: null, checkedAt: expect.any(String) as string };
     expect(await read()).toEqual([
-      { ...usable, provider: null, name: 'gpt-4o' },
-      { ...usable, provider: null, name: 'local/rules-1', routes: ['triage'], isListed: false },
+      { ...usable, provider: null, name: 'gpt-4o', address: openAi },
+      { ...usable, provider: null, name: 'local/rules-1', address: openAi, routes: ['triage'], isListed: false },
       { ...usable, provider: 'mistral', name: 'large', requestsPerMinute: 60 },
       {
         ...usable,
@@ -98,6 +101,7 @@ describe('models', () => {
         name: 'small',
         routes: ['triage'],
         isListed: false,
+        isNamed: true,
         inputPrice: 0.1,
         outputPrice: 0.3,
         currency: 'EUR',

@@ -25,6 +25,8 @@ const model = entity(
       .boolean()
       .nullable()
       .describe('True if its provider lists it, false if it lists others only; null if it lists none or has not answered.'),
+    isNamed: z.boolean().describe('True if its ModelProvider document names it among its `models`.'),
+    address: z.string().nullable().describe('The address of its provider; null if no provider of the installation was asked yet.'),
     inputPrice: z.number().nullable().describe('The price of a million tokens of input; null if none is set.'),
     outputPrice: z.number().nullable().describe('The price of a million tokens of output; null if none is set.'),
     currency: z.string().nullable().describe('The currency of the prices, a code of ISO 4217; null if none are set.'),

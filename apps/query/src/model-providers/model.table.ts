@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { resolvedService } from '#libs/contracts';
 import type { ModelProviderDocument, ModelRouteDocument } from '#libs/contracts';
 import { documentIdOf } from '#libs/documents';
 import type { ModelList } from '#libs/documents';
@@ -26,7 +27,7 @@ interface AskedRow extends Omit<ModelProviderRow, 'address' | 'askedAt'> {
   readonly askedAt: Date | null;
 }
 
-type Answer = Pick<AskedRow, 'models' | 'errorCode' | 'errorMessage' | 'askedAt'>;
+type Answer = Pick<AskedRow, 'models' | 'errorCode' | 'errorMessage' | 'askedAt'> & Partial<Pick<ModelProviderRow, 'address'>>;
 
 /** A provider with the names of its models, and what its document says of them. */
 interface Known {
@@ -123,7 +124,8 @@ function rowsOf(
   const listed = new Set(answers.flatMap(({ models }) => models ?? []));
   const listsAll = answers.length > 0 && answers.every(({ models }) => models !== null && models.length > 0);
   return [...new Set([...listed, ...named])].toSorted().map((name) => {
-    const facts = spec !== undefined && Object.hasOwn(spec.models, name) ? spec.models[name]! : {};
+    const isNamed = spec !== undefined && Object.hasOwn(spec.models, name);
+    const facts = isNamed ? spec.models[name]! : {};
     const limits = facts.limits ?? spec?.limits;
     const key = keyOf(provider ?? '-', name);
     const answer = answers.find(({ models }) => models?.includes(name)) ?? answers[0];
@@ -132,6 +134,8 @@ function rowsOf(
       name,
       routes: (routes.get(key) ?? []).toSorted(),
       isListed: listed.has(name) ? true : listsAll ? false : null,
+      isNamed,
+      address: spec === undefined ? (answer?.address ?? null) : resolvedService(spec).baseUrl,
       inputPrice: facts.price?.input ?? null,
       outputPrice: facts.price?.output ?? null,
       currency: facts.price === undefined ? null : spec!.currency,
