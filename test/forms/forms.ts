@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '#libs/ports';
 import { quickRecovery } from './quick-recovery.js';
-import { ServiceProcess, answersReady } from './service-process.js';
+import { ServiceProcess } from './service-process.js';
 
 /** A running Millrace in one of its forms: one process, or four. The journeys use only this. */
 export interface Form {
@@ -102,12 +102,7 @@ export async function oneProcess(options: FormOptions): Promise<OneProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-form-'));
   const credentials = join(directory, 'credentials.json');
   const environment = { ...environmentOf(options), MILLRACE_DIRECTORY: directory };
-  const standalone = new ServiceProcess(
-    'standalone',
-    await freePort(),
-    environment,
-    async (port) => existsSync(credentials) && answersReady(port),
-  );
+  const standalone = new ServiceProcess('standalone', await freePort(), environment);
   return {
     directory,
     doors: standalone.url,

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -19,9 +19,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-async function started(settings: Record<string, string> = {}): Promise<Standalone> {
+async function started(settings: Record<string, string> = {}, progress?: (step: string) => void): Promise<Standalone> {
   const environment = { MILLRACE_DIRECTORY: directory, PORT: String(await freePort()), LOG_LEVEL: 'error', ...settings };
-  return startStandalone(readSettings('standalone', standaloneSettings, environment), environment);
+  return startStandalone(readSettings('standalone', standaloneSettings, environment), environment, undefined, progress);
 }
 
 async function deliveredBy({ credentials: { url, apiKey } }: Standalone, id: string, message = 'It broke'): Promise<void> {
@@ -51,6 +51,25 @@ test('a start on another port keeps what is there, and the sample destination co
     await deliveredBy(second, 'ticket-2');
   } finally {
     await second.stop();
+  }
+}, 60_000);
+
+test('it is ready when there are the samples and the file with the keys, and not before', async () => {
+  const port = String(await freePort());
+  const ready = async (): Promise<unknown[]> => {
+    const response = await fetch(`http://127.0.0.1:${port}/readyz`);
+    const { parts } = (await response.json()) as { parts: Record<string, string> };
+    return [response.status, parts['samples'], existsSync(join(directory, 'credentials.json'))];
+  };
+  let before: Promise<unknown[]> | undefined;
+  const standalone = await started({ PORT: port }, (step) => {
+    if (step === 'Creating the sample tenant') before = ready();
+  });
+  try {
+    expect(await before).toEqual([503, 'being prepared', expect.any(Boolean)]);
+    expect(await ready()).toEqual([200, undefined, true]);
+  } finally {
+    await standalone.stop();
   }
 }, 60_000);
 

@@ -16,7 +16,7 @@ import { migrate } from '#libs/migrations';
 import { ModelGateway } from '#libs/models';
 import { databaseUrl, resealDocuments } from '#libs/persistence';
 import { isLoopback } from '#libs/ports';
-import { httpOptions, logOptions, start, storageOptions } from '#libs/service';
+import { Readiness, httpOptions, logOptions, start, storageOptions } from '#libs/service';
 import type { standaloneSettings } from './config.js';
 import { DataDirectory } from './data-directory.js';
 import type { SampleCredentials } from './data-directory.js';
@@ -103,6 +103,7 @@ export async function startStandalone(
           LocalModelModule.register(readSettings('local-model', localModelSettings, filled)),
           SampleDestinationModule.register(secrets['crm'] ?? '', keyOfOthers),
         ],
+        parts: { [samplesPart]: beingPrepared },
       },
       stopping,
     );
@@ -113,6 +114,7 @@ export async function startStandalone(
     const known = before === undefined ? await putSamples(url, operatorKey, secrets) : { ...before, url, operatorKey, secrets };
     const credentials: SampleCredentials = { ...known, systems };
     directory.saveCredentials(credentials);
+    running.app.get(Readiness, { strict: false }).withdraw(samplesPart);
     const report =
       settings.modelBaseUrl === undefined
         ? ['local/rules-1, the offline one of this process']
@@ -129,6 +131,12 @@ export async function startStandalone(
     await stop();
     throw error;
   }
+}
+
+/** The part behind `/readyz` that is there until the samples and `credentials.json` are: scripts wait for it and then read that file. */
+const samplesPart = 'samples';
+function beingPrepared(): never {
+  throw new Error('being prepared');
 }
 
 /** Checked before anything is started, so that a taken port is reported in one line. */

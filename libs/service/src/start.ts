@@ -23,6 +23,7 @@ import { OperationsServer } from './operations-server.js';
 import { problemOf } from './problem.js';
 import { ProblemFilter } from './problem.filter.js';
 import { Readiness } from './readiness.js';
+import type { ReadinessCheck } from './readiness.js';
 import { observeRequest } from './request-duration.js';
 import { AddressNotFound, RequestMalformed } from './request.errors.js';
 import { Routes } from './routes.js';
@@ -36,6 +37,8 @@ export interface Composition extends BootOptions, HttpOptions {
   /** The bearer key of operations; undefined: everybody may see their reasons and metrics. */
   operationsKey?: string | undefined;
   modules: readonly DynamicModule[];
+  /** Further parts behind `/readyz`, from the start on. */
+  parts?: Readonly<Record<string, ReadinessCheck>>;
 }
 
 export interface RunningService {
@@ -76,6 +79,7 @@ export async function start(composition: Composition, stopping: AbortSignal = ne
   readiness.register('start', () => {
     throw new Error('under way');
   });
+  for (const [part, check] of Object.entries(composition.parts ?? {})) readiness.register(part, check);
   const operationsServer =
     operationsPort === undefined ? undefined : await OperationsServer.open({ service, host, port: operationsPort }, bodies, operations);
   try {
