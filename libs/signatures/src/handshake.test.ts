@@ -50,16 +50,53 @@ describe('a handshake', () => {
 
   test('is answered to whoever knows the token', () => {
     expect(get('verify=meatyhamhock&challenge=1')).toEqual({ status: 200, body: '1' });
-    for (const text of ['verify=guess&challenge=1', 'challenge=1', 'verify=meatyhamhock&verify=meatyhamhock&challenge=1'])
-      expect(get(text)).toBeUndefined();
   });
 
-  test('without what is to be sent back, or with what a browser could take for a page, is refused', () => {
-    for (const text of ['', '&challenge=1&challenge=2', '&challenge=%3Cscript%3E', `&challenge=${'x'.repeat(1_025)}`])
-      expect(get(`verify=meatyhamhock${text}`)).toBeUndefined();
+  test.each([
+    ['verify=guess&challenge=1', 'the query parameter verify is not the value of spec.parameters.token of the source'],
+    ['challenge=1', 'the query parameter verify is missing'],
+    ['', 'the query parameter verify is missing; the query parameter challenge is missing'],
+    ['verify=meatyhamhock&verify=meatyhamhock&challenge=1', 'the query parameter verify is there more than once'],
+    ['verify=meatyhamhock', 'the query parameter challenge is missing'],
+    ['verify=meatyhamhock&challenge=1&challenge=2', 'the query parameter challenge is there more than once'],
+    [
+      'verify=meatyhamhock&challenge=%3Cscript%3E',
+      'the query parameter challenge is not sent back to anybody: it must be 1 to 1024 letters',
+    ],
+    [`verify=meatyhamhock&challenge=${'x'.repeat(1_025)}`, 'the query parameter challenge is not sent back to anybody'],
+  ])('that is refused is told what is missing or wrong, and no value: %s', (text, reason) => {
+    expect(() => get(text)).toThrow(`The request is not a handshake that this source answers: ${reason}`);
+  });
+
+  test('is compared with the declared one that it comes nearest to', () => {
+    const declared = [
+      { method: 'GET', when: [{ query: 'crc', equals: 'on' }, { query: 'mode' }], text: { query: 'crc' } },
+      { method: 'GET', when: [{ header: 'X-Hook', equals: 'check' }], json: { proof: { query: 'nonce', hmac: {} } } },
+      { method: 'HEAD', when: [{ query: 'never' }] },
+    ].map((one) => sourceHandshake.parse(one));
+    const ask = (method: string, text: string, headers = {}) =>
+      respondTo(declared, {
+        method,
+        isSigned: true,
+        query: new URLSearchParams(text),
+        headers,
+        body: null,
+        parameters: {},
+        key: undefined,
+      });
+    expect(() => ask('GET', 'nonce=1')).toThrow('answers: the header X-Hook is missing; the source has no secret to answer with');
+    expect(() => ask('GET', 'crc=off&mode=1')).toThrow('answers: the query parameter crc has another value than the handshake');
+    expect(() => ask('GET', 'nonce=1', { 'x-hook': 'check' })).toThrow('answers: the source has no secret to answer with');
+    expect(() => ask('HEAD', 'crc=on')).toThrow('answers: the query parameter never is missing');
+    expect(() => ask('OPTIONS', '')).toThrow('This source has no handshake by OPTIONS');
+  });
+
+  test('that is signed and lacks what is to be sent back is malformed', () => {
     const signed: SourceHandshakeInput = { method: 'POST', when: [{ body: 'type', equals: 'check' }], text: { body: 'challenge' } };
-    expect(() => respond(signed, { body: { type: 'check' } })).toThrow('body: is a check without what to reply');
-    expect(() => respond(signed, { body: { type: 'check', challenge: 7 } })).toThrow('without what to reply');
+    expect(() => respond(signed, { body: { type: 'check' } })).toThrow(
+      'body: is a check without what to reply: the field challenge of the body is missing',
+    );
+    expect(() => respond(signed, { body: { type: 'check', challenge: 7 } })).toThrow('the field challenge of the body is not a text');
   });
 
   test('fits by text, number, word and an empty list, and only exactly', () => {

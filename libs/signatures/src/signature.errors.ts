@@ -73,15 +73,20 @@ export class ParameterMissing extends DomainError {
 export class HandshakeMalformed extends DomainError {
   readonly code = 'request.malformed';
   override readonly field = 'body';
-  constructor(handshake: string) {
-    super(`body: is a ${handshake} without what to reply`);
+  constructor(handshake: string, gaps: readonly string[]) {
+    super(`body: is a ${handshake} without what to reply: ${gaps.join('; ')}`);
   }
 }
 
-/** A GET or HEAD is not the handshake of the source's provider, or does not carry its secret. */
+/** A request without a signature is not the handshake of the source's provider, or does not carry its secret. */
 export class HandshakeRefused extends DomainError {
   readonly code = 'signature.mismatch';
-  constructor() {
-    super('The request fits no handshake of this source, or does not carry the token or the challenge that it needs');
+  /** @param mistakes what is missing or wrong; empty: there is no handshake by this method */
+  constructor(method: string, mistakes: readonly string[]) {
+    super(
+      mistakes.length === 0
+        ? `This source has no handshake by ${method}`
+        : `The request is not a handshake that this source answers: ${mistakes.join('; ')}`,
+    );
   }
 }

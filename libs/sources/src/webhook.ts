@@ -6,7 +6,7 @@ import { SignatureMismatch, SignatureMissing, isChallenge, respondTo, textAt } f
 import type { HandshakeResponse, UnsignedResponse } from '#libs/signatures';
 import type { WebhookSource } from './source.js';
 
-/** Undefined if the request is an event, which is verified now. @throws SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired */
+/** Undefined if the request is an event, which is verified now. @throws SignatureMissing, SignatureMalformed, SignatureMismatch, SignatureExpired, HandshakeRefused */
 export function verifyWebhook(webhook: WebhookSource, request: DoorRequest): UnsignedResponse | undefined {
   const { verifier, preset, secrets, signsForAnybody } = webhook;
   const { headers, rawBody, receivedAtMs } = request;
@@ -47,7 +47,7 @@ export function requireOwner({ preset: { owner }, parameters }: WebhookSource, b
   throw new SignatureMismatch(`The request is not for the ${owner.parameter} of this source`);
 }
 
-/** Undefined if the request is no handshake. A POST was verified before. @throws HandshakeMalformed */
+/** Undefined if the source has no handshakes, or a POST is none. A POST was verified before. @throws HandshakeMalformed, HandshakeRefused */
 export function handshakeResponse(webhook: WebhookSource, request: DoorRequest, body: Json): HandshakeResponse | undefined {
   return webhook.preset.handshakes.length === 0 ? undefined : responseTo(webhook, request, body, true);
 }

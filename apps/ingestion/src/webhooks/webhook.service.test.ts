@@ -90,8 +90,15 @@ test('a challenge by GET is answered to whoever knows the verify token, and to n
     status: 200,
     body: '1158201444',
   });
-  for (const query of ['hub.verify_token=guess&hub.challenge=1', 'hub.challenge=1', '']) {
-    await expect(get(query)).rejects.toMatchObject({ code: 'signature.mismatch' });
+  for (const [query, reason] of [
+    ['hub.verify_token=guess&hub.challenge=1', 'hub.verify_token is not the value of spec.parameters.verifyToken of the source'],
+    ['hub.verify_token=meatyhamhock', 'hub.challenge is missing'],
+    ['', 'hub.verify_token is missing; the query parameter hub.challenge is missing'],
+  ]) {
+    await expect(get(query!)).rejects.toMatchObject({
+      code: 'signature.mismatch',
+      message: `The request is not a handshake that this source answers: the query parameter ${reason}`,
+    });
   }
 });
 
@@ -167,7 +174,10 @@ describe('a handshake by POST without a signature', () => {
 
   test('is refused where it does not fit, and where it is signed wrongly', async () => {
     await expect(post('/webhooks/acme.meta', {})).rejects.toMatchObject({ code: 'signature.missing' });
-    await expect(post('/webhooks/acme.meta?validationToken=%3Cscript%3E', {})).rejects.toMatchObject({ code: 'signature.missing' });
+    await expect(post('/webhooks/acme.meta?validationToken=%3Cscript%3E', {})).rejects.toMatchObject({
+      code: 'signature.mismatch',
+      message: expect.stringContaining('the query parameter validationToken is not sent back to anybody'),
+    });
     const wrong = { 'x-sig': '00'.repeat(32) };
     await expect(post('/webhooks/acme.meta?validationToken=1', wrong)).rejects.toMatchObject({ code: 'signature.mismatch' });
   });

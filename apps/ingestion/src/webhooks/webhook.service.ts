@@ -126,7 +126,7 @@ export class WebhookService {
 
   private answerUnsigned(webhook: WebhookSource, request: DoorRequest, entry: IntakeLogEntry): DoorResponse {
     const handshake = handshakeResponse(webhook, request, null);
-    if (handshake === undefined) throw new HandshakeRefused();
+    if (handshake === undefined) throw new HandshakeRefused(request.method, []);
     entry.handshake = true;
     return handshake;
   }
