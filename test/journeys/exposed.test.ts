@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '#libs/ports';
 import { waitFor } from '#libs/testing';
-import { ServiceProcess, answersReady } from '../forms/service-process.js';
+import { ServiceProcess } from '../forms/service-process.js';
 
 /** One process that other machines can reach gives nothing away without a key, and reaches nothing that a tenant could not reach. */
 
@@ -23,7 +23,7 @@ let credentials: Credentials;
 beforeAll(async () => {
   const file = join(directory, 'credentials.json');
   const environment = { HOST: '0.0.0.0', LOG_LEVEL: 'warn', MILLRACE_DIRECTORY: directory };
-  standalone = new ServiceProcess('standalone', await freePort(), environment, async (port) => existsSync(file) && answersReady(port));
+  standalone = new ServiceProcess('standalone', await freePort(), environment);
   await standalone.start();
   credentials = JSON.parse(readFileSync(file, 'utf8')) as Credentials;
 });
