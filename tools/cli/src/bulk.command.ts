@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { sleep } from '#libs/time';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
+import { requireNames } from './given.names.js';
 import { ask } from './graphql.client.js';
 import type { Output } from './output.js';
 import { accepted, refusals } from './refusal.js';
@@ -77,14 +78,17 @@ async function carryOut(
   connection: Connection,
   { mutation, noun, deed }: { mutation: string; noun: string; deed: string },
   chosen: object,
-  { rate, dryRun, wait }: BulkOptions,
+  { rate, dryRun, wait, ...names }: BulkOptions,
   { output, signal }: Watched,
 ): Promise<void> {
   const input = { ...chosen, ratePerSecond: rate, dryRun, idempotencyKey: randomUUID() };
   const { bulk } = await ask<{ bulk: Ordered | Refusal }>(connection, mutation, { input });
   const { matched, operationId } = accepted(connection, bulk);
   const found = `${matched.exact ? '' : 'at least '}${matched.value} ${matched.value === 1 ? noun : noun.replace(/y$/, 'ie').concat('s')}`;
-  if (matched.value === 0) await requireTenant(connection);
+  if (matched.value === 0) {
+    await requireTenant(connection);
+    await requireNames(connection, names);
+  }
   if (operationId === null) return output.result({ matched }, `${found} would be ${deed}.`);
   output.result({ operationId, matched }, operationId);
   output.note(`${found} will be ${deed}; millrace operations cancel ${operationId} stops it.`);

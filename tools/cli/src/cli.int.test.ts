@@ -220,6 +220,7 @@ test('where nothing is found, a tenant that does not exist is told from an empty
     ['redeliver', '--dry-run'],
     ['replay', '--dry-run'],
     ['operations'],
+    ['runs', 'get', 'run_x'],
     ['runs', 'cancel', 'run_x'],
     ['operations', 'cancel', 'bop_x'],
     ['keys'],
@@ -237,6 +238,33 @@ test('where nothing is found, a tenant that does not exist is told from an empty
   expect(await millrace(['get', 'tenant', 'another'])).toMatchObject({ code: 1, notes: remedy });
 });
 
+test('where nothing is found, a name of something that does not exist is told, with a similar one', async () => {
+  await millrace(['apply', '-f', file('all.yaml', documents() + source('hub') + flow('assess', 'hub'))]);
+  for (const [command, notes] of [
+    [['runs', '--flow', 'asess'], 'There is no flow asess; did you mean assess?'],
+    [['runs', '--flow', 'nosuch'], 'There is no flow nosuch'],
+    [['reviews', '--flow', 'asess'], 'There is no flow asess; did you mean assess?'],
+    [['events', 'list', '--source', 'hub', '--source', 'hib'], 'There is no source hib; did you mean hub?'],
+    [['requests', '--source', 'hib'], 'There is no source hib; did you mean hub?'],
+    [['requests', '--code', 'signature.mismach'], 'There is no failure code signature.mismach; did you mean signature.mismatch?'],
+    [['dead-letters', '--code', 'nosuch'], 'There is no failure code nosuch'],
+    [['replay', '--dry-run', '--flow', 'asess'], 'There is no flow asess; did you mean assess?'],
+    [['redeliver', '--dry-run', '--destination', 'crn'], 'There is no destination crn; did you mean crm?'],
+  ] as const) {
+    expect([command, await millrace([...command])]).toEqual([command, { code: 1, out: '', notes }]);
+  }
+  expect(await millrace(['spend', '--flow', 'nosuch'])).toMatchObject({
+    code: 1,
+    notes: expect.stringContaining('There is no flow nosuch') as string,
+  });
+  for (const command of [
+    ['runs', '--flow', 'assess'],
+    ['events', 'list', '--source', 'assess'],
+    ['dead-letters', '--code', 'model.refused'],
+  ])
+    expect([command, await millrace(command)]).toEqual([command, { code: 0, out: '', notes: '' }]);
+});
+
 describe('models', () => {
   const infer = (model: string): string =>
     flow('assess', 'hub').replace('deliver: { destination: crm }', `infer: { model: ${model}, instructions: i, output: { type: object } }`);
@@ -251,6 +279,22 @@ describe('models', () => {
       notes: '2 models, listed by https://one.example/v1 at 1970-01-01T00:00:00.000Z.\nhttps://two.example/v1 cannot be asked: no',
     });
     expect((await millrace(['models', '--json'])).out.split('\n')[0]).toBe('{"name":"gpt-4o","provider":"https://one.example/v1"}');
+  });
+
+  test('of a provider of the tenant that has listed none are missed, and told from those that its document names', async () => {
+    const provider = (name: string, more: string): string => `---
+apiVersion: millrace/v1
+kind: ModelProvider
+metadata: { tenant: ${tenant}, name: ${name} }
+spec: { service: mistral, apiKey: { value: sk-1 }${more} }
+`;
+    const known = provider('known', ', currency: EUR, models: { small: { price: { input: 0.1, output: 0.3 } } }');
+    await millrace(['apply', '-f', file('all.yaml', documents() + provider('silent', '') + known)]);
+    const { code, out, notes } = await millrace(['models']);
+    expect([code, out.split('\n').at(-1)]).toEqual([0, 'known: small (unknown; 0.1 and 0.3 EUR for a million tokens in and out)']);
+    expect(notes.split('\n').filter((note) => note.startsWith('ModelProvider '))).toEqual([
+      expect.stringContaining('ModelProvider silent has listed no models yet') as string,
+    ]);
   });
 
   test('that no provider lists are warned of by apply and by validate --models, and not by validate alone', async () => {
@@ -544,6 +588,13 @@ test('evaluate prints the value of an expression on a stored event, and the plac
 });
 
 const startedTrial = statement('test.cli.startedTrial', `SELECT target FROM audit_entry WHERE tenant_id = $1 AND action = 'startBacktest'`);
+const startedTries = statement('test.cli.startedTries', `SELECT target FROM audit_entry WHERE tenant_id = $1 AND action = 'tryFlow'`);
+const outcomeOfTrial = statement(
+  'test.cli.outcomeOfTrial',
+  `UPDATE trial_outcome SET change = $3, base_run_id = $4 WHERE tenant_id = $1 AND trial_id = $2`,
+);
+const completeTrial = statement('test.cli.completeTrial', `UPDATE trial SET state = 'completed' WHERE tenant_id = $1 AND id = $2`);
+const withoutPrice = statement('test.cli.withoutPrice', `UPDATE model_attempt SET cost_nanos = NULL, currency = NULL WHERE tenant_id = $1`);
 const endedTrial = statement(
   'test.cli.endedTrial',
   `INSERT INTO trial (tenant_id, id, kind, flow, flow_version, events, outputs, max_events, max_seconds, state, actor, scanned, skipped)
@@ -569,10 +620,68 @@ describe('trials of flows', () => {
       what: 'the backtest to be ordered',
     });
     await database.query(endedTrial, [tenant, id]);
-    const { code, notes } = await backtest;
-    expect(code).toBe(1);
+    const { code, out, notes } = await backtest;
+    expect([code, out]).toEqual([1, id]);
     expect(notes).toContain('It stopped before its last event: LOOKS');
     expect(notes).toContain('Nothing was compared: the flow runs on none of the 50 events that were looked at');
+  });
+
+  test('a trial of one step says with what its result was compared, or why with nothing', async () => {
+    const database = await Database.connect({ url: server.databaseUrl, role: 'millrace_service', applicationName: 'test' });
+    onTestFinished(() => database.close());
+    await createTenant();
+    await millrace(['apply', '-f', file('flow.json', document('1'))]);
+    await server.rows.event({ tenant, id: 'evt_1' });
+    await server.rows.run({ tenant, id: 'run_1', event: 'evt_1' });
+    const known = new Set<string>();
+    for (const [change, base, told] of [
+      ['new', null, 'NEW: no run of the flow on this event has ended, so there is nothing to compare with'],
+      ['new', 'run_1', 'NEW: run_1 has no result of say, so there is nothing to compare with'],
+      ['same', 'run_1', 'compared with run_1  SAME: as it was decided'],
+    ]) {
+      const trying = millrace(['flows', 'try', '--flow', 'triage', '--event', 'evt_1', '--step', 'say']);
+      const started = async (): Promise<string | false> =>
+        (await database.query<{ target: string }>(startedTries, [tenant])).find(({ target }) => !known.has(target))?.target ?? false;
+      const id = await waitFor(started, { what: 'the trial to be ordered' });
+      known.add(id);
+      await server.rows.trial({ tenant, id, event: 'evt_1', state: 'running' });
+      await database.query(outcomeOfTrial, [tenant, id, change, base]);
+      await database.query(completeTrial, [tenant, id]);
+      const { code, out } = await trying;
+      expect([code, out.split('\n')]).toEqual([0, ['result of say  1', told]]);
+    }
+  });
+
+  test('what a flow costs where the price of a model is unknown is not nothing: the model is named, and how to give its price', async () => {
+    await createTenant();
+    await millrace(['apply', '-f', file('flow.json', document('1'))]);
+    const window = ['--from', '2026-11-01T00:00:00Z', '--before', '2099-12-01T00:00:00Z'];
+    expect((await millrace(['flows', 'cost', 'triage', ...window])).out).toMatch(/^an unknown amount for 0 runs on 0 events, from 0 runs/);
+    const database = await Database.connect({ url: server.databaseUrl, role: 'millrace_service', applicationName: 'test' });
+    onTestFinished(() => database.close());
+    await server.rows.event({ tenant, id: 'evt_1' });
+    await server.rows.run({ tenant, id: 'run_1', event: 'evt_1' });
+    expect((await millrace(['flows', 'cost', 'triage', ...window])).out).toBe('1.25 EUR for 1 runs on 1 events, from 1 runs on 1 events');
+    await database.query(withoutPrice, [tenant]);
+    const day = new Date().toISOString().slice(0, 10);
+    await server.rows.modelSpend({ tenant, day, provider: 'mine', model: 'small', currency: '-', calls: 3, costNanos: 0 });
+    await server.rows.modelSpend({ tenant, day, provider: '-', model: 'local/rules-1', currency: '-', costNanos: 0 });
+    await server.rows.modelSpend({ tenant, day, provider: 'mine', model: 'priced' });
+    const { out } = await millrace(['flows', 'cost', 'triage', ...window]);
+    expect(out.split('\n').slice(0, 2)).toEqual([
+      'an unknown amount for 1 runs on 1 events, from 1 runs on 1 events',
+      '1 calls of these runs are not in it: their models had no price',
+    ]);
+    expect(out).toContain(
+      'The price of small is unknown (3 calls in 90 days): give the ModelProvider mine spec.currency and spec.models: { "small"',
+    );
+    expect(out).toContain('The price of local/rules-1 is unknown (1 calls in 90 days): the provider of the installation has none.');
+    expect(out).not.toContain('priced ');
+    const json = JSON.parse((await millrace(['--json', 'flows', 'cost', 'triage', ...window])).out) as object;
+    expect(json).toMatchObject({
+      unpricedCalls: 1,
+      unpricedModels: expect.arrayContaining([{ provider: 'mine', model: 'small', calls: 3 }]) as object[],
+    });
   });
 
   test('what does not fit is told by its place in the file, and what is missing by its option', async () => {
@@ -665,7 +774,7 @@ describe('after an outage', () => {
       /^3 events/,
     );
     expect((await millrace(['redeliver', '--dry-run', '--state', 'parked', '--destination', 'crm'])).out).toMatch(/^3 deliveries/);
-    expect((await millrace(['redeliver', '--dry-run', '--code', 'delivery.gone'])).out).toMatch(/^0 deliveries/);
+    expect((await millrace(['redeliver', '--dry-run', '--code', 'delivery.timeout'])).out).toMatch(/^0 deliveries/);
     expect((await millrace(['operations'])).out).toBe('');
   });
 
@@ -707,7 +816,7 @@ describe('after an outage', () => {
   test('an option that would be ignored is refused, because more would happen than was asked for', async () => {
     expect(await millrace(['replay', '--type', 'invoice.*'])).toMatchObject({ code: 2, notes: '--type goes with --events' });
     expect((await millrace(['replay', '--events', '--code', 'model.refused'])).code).toBe(2);
-    expect((await millrace(['redeliver', '--state', 'delivered', '--code', 'delivery.gone'])).code).toBe(2);
+    expect((await millrace(['redeliver', '--state', 'delivered', '--code', 'delivery.timeout'])).code).toBe(2);
   });
 });
 
@@ -762,6 +871,32 @@ test('runs are printed with what those wait for that do not go on', async () => 
     notes: '',
   });
   expect(await millrace(['runs', '--first', '1'])).toMatchObject({ notes: 'There are more, older ones: --first prints more.' });
+});
+
+test('a run is printed with its steps, what it waits for, its decision, and what happened in it', async () => {
+  await createTenant();
+  const { rows } = server;
+  const startedAt = new Date('2026-11-20T10:00:00Z');
+  await rows.event({ tenant, id: 'evt_1' });
+  await rows.run({ tenant, id: 'run_1', event: 'evt_1', startedAt });
+  await rows.run({ tenant, id: 'run_2', event: 'evt_1', state: 'running', generation: 1, startedAt });
+  await rows.runDelay({ tenant, run: 'run_2', event: 'evt_1', budget: 'month', endsAt: new Date('2026-12-01T00:00:00Z') });
+  await rows.delivery({ tenant, id: 'dlv_1', run: 'run_1', event: 'evt_1' });
+  const { code, out } = await millrace(['runs', 'get', 'run_1']);
+  expect([code, out.split('\n')[0]]).toEqual([0, '2026-11-20T10:00:00.000Z  run_1  triage 1  generation 0  COMPLETED  evt_1  cus-1']);
+  for (const line of [
+    '  decision  {"queue":"billing"}',
+    '  cost      1.25 EUR',
+    '  delivery  dlv_1  to crm  ',
+    '\nsteps\n  2026-11-20T10:00:00.010Z  assess  infer  succeeded  ',
+    '\ntimeline\n  2026-11-20T10:00:00.000Z  ',
+  ])
+    expect(out).toContain(line);
+  expect((await millrace(['runs', 'get', 'run_2'])).out).toContain('has to wait since 2026-11-20T10:00:01.000Z: The budget month is spent');
+  const json = JSON.parse((await millrace(['--json', 'runs', 'get', 'run_2'])).out) as { timeline: { runId: string }[] };
+  expect(json).toMatchObject({ id: 'run_2', steps: [{ id: 'assess' }], waitingFor: { budget: 'month' }, event: { id: 'evt_1' } });
+  expect(new Set(json.timeline.map(({ runId }) => runId))).toEqual(new Set(['run_2']));
+  expect(await millrace(['runs', 'get', 'run_x'])).toMatchObject({ code: 1, notes: 'There is no run run_x' });
 });
 
 test('a run that waits is cancelled with a reason; one that ended or that nobody knows is refused', async () => {

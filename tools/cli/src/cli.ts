@@ -17,6 +17,8 @@ import type { EventListOptions } from './events.command.js';
 import { CliFailure, exitCodes } from './failure.js';
 import type { FlowsTestOptions } from './flows-test.command.js';
 import { documentNamed, get, kindNamed } from './get.command.js';
+import { requireNames } from './given.names.js';
+import type { GivenNames } from './given.names.js';
 import { createKey, keys, revokeKey } from './keys.command.js';
 import { connectors } from './connectors.command.js';
 import { models, noLists, providerLists } from './models.command.js';
@@ -25,7 +27,7 @@ import type { OutputStreams } from './output.js';
 import type { RestoreOptions } from './restore.command.js';
 import { approveReview, claimReview, correctReview, rejectReview, releaseReview, reviews, showReview } from './reviews.command.js';
 import type { ReviewActOptions, ReviewListOptions } from './reviews.command.js';
-import { cancelRun, runs } from './runs.command.js';
+import { cancelRun, runs, showRun } from './runs.command.js';
 import type { RunListOptions } from './runs.command.js';
 import { pulls, startPull } from './pulls.command.js';
 import { requests, showRequest, takeRequest, testRequest, verifyRequest } from './requests.command.js';
@@ -87,8 +89,11 @@ function commandLine({ environment, directory, columns = 120, print, note, write
   const connection = (door: 'query' | 'events' = 'query'): Connection =>
     connectionOf(program.opts<ConnectionOptions>(), { environment, directory, door });
   const output = (): Output => new Output({ print, note, write }, program.opts<{ json: boolean }>().json);
-  /** Runs a command that reads or changes what a tenant has. Where it finds nothing, a tenant that does not exist is told from an empty one. */
-  const inTenant = async (command: (at: Connection, out: Output) => Promise<void>): Promise<void> => {
+  /**
+   * Runs a command that reads or changes what a tenant has. Where it finds nothing, a tenant that does not exist is told from an empty one, and so
+   * are the names that its options give.
+   */
+  const inTenant = async (command: (at: Connection, out: Output) => Promise<void>, names: GivenNames = {}): Promise<void> => {
     const [at, out] = [connection(), output()];
     const failure = await command(at, out).then(
       () => undefined,
@@ -97,6 +102,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     const isUnknown = failure instanceof CliFailure && failure.code?.endsWith('.unknown') === true;
     if (isUnknown || (failure === undefined && out.isEmpty)) await requireTenant(at);
     if (failure !== undefined) throw failure;
+    if (out.isEmpty) await requireNames(at, names);
   };
   const watched = (): { output: Output; signal: AbortSignal } => ({ output: output(), signal });
 
@@ -195,7 +201,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .option('--from <moment>', 'only what was received from here on', moment)
     .option('--before <moment>', 'only what was received before this', moment)
     .option('--first <number>', 'how many', positiveNumber, 20)
-    .action((options: EventListOptions) => inTenant((at, out) => list(at, options, out)));
+    .action((options: EventListOptions) => inTenant((at, out) => list(at, options, out), { source: options.source }));
   events
     .command('get')
     .description('print one event and everything that happened to it')
@@ -250,7 +256,12 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .option('--flow <name>', 'only of this flow')
     .addOption(new Option('--state <state>', 'only in this state').choices(['running', 'waiting', 'completed', 'failed']))
     .option('--first <number>', 'how many', positiveNumber, 20)
-    .action((options: RunListOptions) => inTenant((at, out) => runs(at, options, out)));
+    .action((options: RunListOptions) => inTenant((at, out) => runs(at, options, out), { flow: options.flow }));
+  ofRuns
+    .command('get')
+    .description('print one with its steps, what it waits for, its decision, and everything that happened in it')
+    .argument('<id>', 'run_…')
+    .action((id: string) => inTenant((at, out) => showRun(at, id, out)));
   ofRuns
     .command('cancel')
     .description(
@@ -270,7 +281,9 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .option('--from <moment>', 'only what was received from here on', moment)
     .option('--before <moment>', 'only what was received before this', moment)
     .option('--first <number>', 'how many, at most 100', positiveNumber, 20)
-    .action((options: RequestListOptions) => inTenant((at, out) => requests(at, options, out)));
+    .action((options: RequestListOptions) =>
+      inTenant((at, out) => requests(at, options, out), { source: options.source, code: options.code }),
+    );
   ofRequests
     .command('get')
     .description('print one with its headers and its body, without secrets')
@@ -339,7 +352,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .option('--to <day>', 'the last day; default: today')
     .addOption(new Option('--by <dimension...>', 'what calls are told apart by; default: flow').choices(['day', 'flow', 'model']))
     .option('--flow <name>', 'only calls of this flow')
-    .action((options: SpendOptions) => inTenant((at, out) => spend(at, options, out)));
+    .action((options: SpendOptions) => inTenant((at, out) => spend(at, options, out), { flow: options.flow }));
 
   const ofSecrets = program.command('secrets').description('secrets of documents that the secret store has');
   ofSecrets
@@ -439,7 +452,9 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .description('print the newest 20, with the number of records that each holds, the failed one included')
     .option('--customer <key>', 'only this customer’s')
     .option('--code <code>', 'only what was given up for this reason')
-    .action((filter: { customer?: string; code?: string }) => inTenant((at, out) => openDeadLetters(at, filter, out)));
+    .action((filter: { customer?: string; code?: string }) =>
+      inTenant((at, out) => openDeadLetters(at, filter, out), { code: filter.code }),
+    );
   deadLetters
     .command('retry')
     .description('try again what failed; when it succeeds, what waits behind it goes on in order')
@@ -460,7 +475,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .option('--escalated', 'only what is escalated')
     .option('--all', 'also what is decided, expired or withdrawn; the last asked first', false)
     .option('--first <number>', 'how many', positiveNumber, 20)
-    .action((options: ReviewListOptions) => inTenant((at, out) => reviews(at, options, out)));
+    .action((options: ReviewListOptions) => inTenant((at, out) => reviews(at, options, out), { flow: options.flow }));
   ofReviews
     .command('show')
     .description('print one with its proposal, and all that the flow shows beside it')

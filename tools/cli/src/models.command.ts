@@ -63,7 +63,7 @@ interface TenantModel {
 }
 
 const tenantModels =
-  '{ models { provider name routes isListed inputPrice outputPrice currency requestsPerMinute tokensPerMinute state reason } }';
+  '{ models { provider name routes isListed inputPrice outputPrice currency requestsPerMinute tokensPerMinute state reason } documents(kind: ModelProvider) { name } }';
 
 /** `millrace models`: the names that `infer` steps can use, as far as the providers list them or documents name them. */
 export async function models(connection: Connection, output: Output): Promise<void> {
@@ -74,10 +74,16 @@ export async function models(connection: Connection, output: Output): Promise<vo
     if (names !== null) output.note(`${names.length === 0 ? 'No models are' : countOf(names.length)} listed by ${address} at ${listedAt}.`);
     if (errorMessage !== null) output.note(`${address} cannot be asked: ${errorMessage}`);
   }
-  const ofTenant = (await ask<{ models: TenantModel[] }>(connection, tenantModels)).models.filter(({ provider }) => provider !== null);
+  const asked = await ask<{ models: TenantModel[]; documents: { name: string }[] }>(connection, tenantModels);
+  const ofTenant = asked.models.filter(({ provider }) => provider !== null);
   for (const model of ofTenant) output.result(model, lineOf(model));
   const reasons = new Map(ofTenant.flatMap(({ provider, reason }) => (reason === null ? [] : [[provider, reason]])));
   for (const [provider, reason] of reasons) output.note(`ModelProvider ${provider} cannot be asked: ${reason}`);
+  const silent = asked.documents.filter(({ name }) => ofTenant.every(({ provider }) => provider !== name));
+  for (const { name } of silent)
+    output.note(
+      `ModelProvider ${name} has listed no models yet, and neither it (spec.models) nor a route names one: a step may name any that it has. If that stays so for minutes, its address or key is wrong, or it gives no list.`,
+    );
 }
 
 function lineOf({ provider, name, routes, inputPrice, outputPrice, currency, state }: TenantModel): string {

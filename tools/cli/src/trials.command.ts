@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
-import { sleep } from '#libs/time';
+import { sleep, wallTimeMs } from '#libs/time';
 import type { Connection } from './connection.js';
 import { readDocuments } from './document.files.js';
 import type { FileDocument } from './document.files.js';
@@ -54,6 +54,15 @@ const stopReasons = {
   LOOKS: 'it had looked at 50 events for each of --last; narrow the search by --source, --type or --from, or raise --last',
 };
 
+/** What the outcomes of trials say, in words. */
+const changes = {
+  SAME: 'as it was decided',
+  DIFFERENT: 'decided otherwise',
+  NOT_RUN: 'the flow would not run on the event any more',
+  FAILED: 'it fails now',
+  RECOVERED: 'that run failed',
+};
+
 interface Trial {
   id: string;
   flow: string;
@@ -84,7 +93,7 @@ interface Summary {
 
 interface Outcome {
   eventId: string;
-  change: string;
+  change: 'NEW' | keyof typeof changes;
   isMatch: boolean;
   decision: Json;
   deliveries: { step: string; destination: string; payload: Json }[];
@@ -155,7 +164,7 @@ export async function tryOnEvent(connection: Connection, files: readonly string[
   const { trialOutcomes } = await ask<{ trialOutcomes: { nodes: Outcome[] } }>(connection, outcomeWithSteps, { trial: trialId });
   const [outcome] = trialOutcomes.nodes;
   if (outcome === undefined) throw new CliFailure(`${trialId} ended without a result: ${ended.stoppedBy ?? ended.state}`, 'refused');
-  watched.output.result({ trialId, ...outcome }, textOf(outcome));
+  watched.output.result({ trialId, ...outcome }, textOf(outcome, options.step));
   if (outcome.errorCode !== null) throw new CliFailure(`The flow fails: ${outcome.errorCode}: ${outcome.errorMessage}`, 'refused');
 }
 
@@ -180,7 +189,8 @@ export async function backtest(
   };
   const { trial } = await ask<{ trial: Started | Refusal }>(connection, startBacktest, { input });
   const { trialId } = accepted(connection, trial, chosen.lineOf);
-  watched.output.note(`${trialId}; millrace flows cancel ${trialId} stops it.`);
+  watched.output.result({ trialId }, trialId);
+  watched.output.note(`millrace flows cancel ${trialId} stops it.`);
   const ended = await follow(connection, trialId, watched, { cancelsOnStop: false });
   if (ended === undefined) return;
   for (const change of ['DIFFERENT', 'NOT_RUN', 'FAILED', 'RECOVERED']) await printOutcomes(connection, trialId, change, watched.output);
@@ -211,26 +221,64 @@ export async function promote(
   output.note(`${matched.value} outcomes will be promoted; millrace operations cancel ${operationId} stops it.`);
 }
 
+interface Estimate {
+  flow: string;
+  sampleEvents: number;
+  sampleRuns: number;
+  unpricedCalls: number | null;
+  windowEvents: { value: number; exact: boolean };
+  estimatedRuns: number;
+  costs: Cost[];
+}
+
+/** A model of which calls have no price. */
+interface UnpricedModel {
+  provider: string | null;
+  model: string;
+  calls: number;
+}
+
 /** `millrace flows cost`: what the models of a flow would cost for the events of a window. */
 export async function estimate(
   connection: Connection,
   given: { flow?: string; trial?: string; from: string; before: string },
   output: Output,
 ): Promise<void> {
-  type Estimate = {
-    sampleEvents: number;
-    sampleRuns: number;
-    windowEvents: { value: number; exact: boolean };
-    estimatedRuns: number;
-    costs: Cost[];
-  };
   const { estimateCost } = await ask<{ estimateCost: Estimate }>(connection, estimateOne, given);
-  const { sampleEvents, sampleRuns, windowEvents, estimatedRuns, costs } = estimateCost;
+  const { flow, sampleEvents, sampleRuns, unpricedCalls, windowEvents, estimatedRuns, costs } = estimateCost;
+  const unpricedModels = unpricedCalls === 0 ? [] : await unpricedIn(connection, flow);
+  const known = costs.length === 0 ? [] : [amountsOf(costs)];
+  const isUnknown = sampleEvents === 0 || (unpricedCalls === null ? known.length === 0 && unpricedModels.length > 0 : unpricedCalls > 0);
+  const amounts = isUnknown ? [...known, 'an unknown amount'].join(' and ') : amountsOf(costs);
   const events = `${windowEvents.exact ? '' : 'at least '}${windowEvents.value}`;
   output.result(
-    estimateCost,
-    `${amountsOf(costs)} for ${estimatedRuns} runs on ${events} events, from ${sampleRuns} runs on ${sampleEvents} events`,
+    { ...estimateCost, unpricedModels },
+    [
+      `${amounts} for ${estimatedRuns} runs on ${events} events, from ${sampleRuns} runs on ${sampleEvents} events`,
+      ...(unpricedCalls === null || unpricedCalls === 0
+        ? []
+        : [`${unpricedCalls} calls of these runs are not in it: their models had no price`]),
+      ...unpricedModels.map(remedyFor),
+    ].join('\n'),
   );
+}
+
+const unpriced = `query Unpriced($flow: String!, $from: String!) {
+  modelSpend(flow: $flow, from: $from, by: [MODEL]) { provider model calls cost { amount } } }`;
+/** How far back models without a price are looked for, ms. */
+const unpricedWithinMs = 90 * 86_400_000;
+
+async function unpricedIn(connection: Connection, flow: string): Promise<UnpricedModel[]> {
+  const from = new Date(wallTimeMs() - unpricedWithinMs).toISOString().slice(0, 10);
+  const { modelSpend } = await ask<{ modelSpend: (UnpricedModel & { cost: object | null })[] }>(connection, unpriced, { flow, from });
+  return modelSpend.flatMap(({ cost, ...line }) => (cost === null ? [line] : []));
+}
+
+function remedyFor({ provider, model, calls }: UnpricedModel): string {
+  const price = `models: { ${JSON.stringify(model)}: { price: { input: …, output: … } } }, for a million tokens`;
+  return provider === null
+    ? `The price of ${model} is unknown (${calls} calls in 90 days): the provider of the installation has none. Ask it by a ModelProvider document with ${price}`
+    : `The price of ${model} is unknown (${calls} calls in 90 days): give the ModelProvider ${provider} spec.currency and spec.${price}`;
 }
 
 /** `millrace flows trials`: the newest twenty. */
@@ -371,8 +419,8 @@ function linesOf({ differences, differenceCount, errorCode, errorMessage }: Outc
   ];
 }
 
-function textOf(outcome: Outcome): string {
-  const { steps, decision, deliveries, change, baseRun, errorCode, isMatch, costs } = outcome;
+function textOf(outcome: Outcome, only: string | undefined): string {
+  const { steps, decision, deliveries, baseRun, errorCode, isMatch, costs } = outcome;
   const told = (steps ?? []).flatMap(({ id, kind, state, input, output, failure, durationMs }) => [
     `${id}  ${kind.toLowerCase()}  ${state.toLowerCase()}  ${durationMs} ms`,
     ...(input === null ? [] : [`  asked ${JSON.stringify(input)}`]),
@@ -381,11 +429,19 @@ function textOf(outcome: Outcome): string {
   return [
     ...(isMatch ? [] : ['The flow would not run on this event.']),
     ...told,
-    ...(errorCode === null ? [`decision  ${JSON.stringify(decision)}`] : []),
+    ...(errorCode === null ? [`${only === undefined ? 'decision' : `result of ${only}`}  ${JSON.stringify(decision)}`] : []),
     ...deliveries.map(({ step, destination, payload }) => `would deliver  ${step} to ${destination}  ${JSON.stringify(payload)}`),
     ...(costs.length === 0 ? [] : [`costs  ${amountsOf(costs)}`]),
-    ...(baseRun === null ? [] : [`compared with ${baseRun.id}  ${change}`, ...linesOf({ ...outcome, errorCode: null })]),
+    comparisonOf(outcome, only),
+    ...(baseRun === null ? [] : linesOf({ ...outcome, errorCode: null })),
   ].join('\n');
+}
+
+/** How the outcome differs from what is stored, in words. */
+function comparisonOf({ baseRun, change }: Outcome, step: string | undefined): string {
+  if (baseRun === null) return `${change}: no run of the flow on this event has ended, so there is nothing to compare with`;
+  if (change === 'NEW') return `${change}: ${baseRun.id} has no result of ${step ?? 'the flow'}, so there is nothing to compare with`;
+  return `compared with ${baseRun.id}  ${change}: ${changes[change]}`;
 }
 
 function amountsOf(costs: readonly Cost[]): string {
