@@ -64,18 +64,32 @@ export async function send(
 }
 
 async function sendAll(door: EventsDoor, { texts, nameOf }: Sending, output: Output): Promise<void> {
+  const sending = inBatches(texts, (batch, before) =>
+    sendBatch(door, batch, (event, field) => nameOf(before + event, field)).catch((error: unknown) => {
+      throw withProgress(error, before, texts.length);
+    }),
+  );
+  for await (const { results } of sending) for (const eventId of results) output.result({ eventId }, eventId);
+}
+
+/**
+ * Sends texts in batches one after the other, and passes on the results of each. A batch that is too large goes in halves.
+ * @param sendSome gets a batch and the number of texts before it
+ */
+async function* inBatches<Result>(
+  texts: readonly string[],
+  sendSome: (batch: readonly string[], before: number) => Promise<Result[] | 'too large'>,
+): AsyncIterable<{ readonly before: number; readonly results: Result[] }> {
   const batches = batchesOf(texts);
-  for (let sent = 0; batches.length > 0;) {
+  for (let before = 0; batches.length > 0;) {
     const batch = batches.shift()!;
-    const answer = await sendBatch(door, batch, (event, field) => nameOf(sent + event, field)).catch((error: unknown) => {
-      throw withProgress(error, sent, texts.length);
-    });
-    if (answer === 'too large') {
+    const results = await sendSome(batch, before);
+    if (results === 'too large') {
       batches.unshift(...halves(batch));
       continue;
     }
-    for (const eventId of answer) output.result({ eventId }, eventId);
-    sent += batch.length;
+    yield { before, results };
+    before += batch.length;
   }
 }
 
@@ -87,20 +101,26 @@ async function sendLines(door: EventsDoor, lines: LineReader, { name, output }: 
   let [accepted, refused, noted] = [0, 0, 0];
   const progress = (): string => `${accepted} events were accepted${refused === 0 ? '' : `, ${refused} lines were refused`}`;
   for await (const some of lines.events()) {
-    let sent = 0;
-    for (const batch of batchesOf(some.map(({ text }) => text))) {
-      const results = await sendLineBatch(door, batch).catch((error: unknown) => {
-        if (!(error instanceof CliFailure)) throw error;
-        throw new CliFailure(`${error.message}\n${progress()}; when all are sent again, these are the same events`, error.kind, error.code);
-      });
+    const sending = inBatches(
+      some.map(({ text }) => text),
+      (batch) =>
+        sendLineBatch(door, batch).catch((error: unknown) => {
+          if (!(error instanceof CliFailure)) throw error;
+          throw new CliFailure(
+            `${error.message}\n${progress()}; when all are sent again, these are the same events`,
+            error.kind,
+            error.code,
+          );
+        }),
+    );
+    for await (const { before, results } of sending) {
       for (const result of results) {
-        const { line } = some[sent + result.line - 1]!;
+        const { line } = some[before + result.line - 1]!;
         if ('eventId' in result) output.result({ line, eventId: result.eventId }, result.eventId);
         else output.result({ ...result, line }, `${name}, line ${line}: ${result.detail}`);
         if ('eventId' in result) accepted += 1;
         else refused += 1;
       }
-      sent += batch.length;
     }
     if (accepted + refused - noted < linesPerNote) continue;
     noted = accepted + refused;
@@ -264,8 +284,8 @@ type LineResult =
   | { readonly line: number; readonly eventId: string }
   | { readonly line: number; readonly code: string; readonly detail: string; readonly field?: string };
 
-/** The results of the lines, by their place among those given. */
-async function sendLineBatch(door: EventsDoor, batch: readonly string[]): Promise<LineResult[]> {
+/** The results of the lines, by their place among those given; `too large` if fewer lines may be acceptable. */
+async function sendLineBatch(door: EventsDoor, batch: readonly string[]): Promise<LineResult[] | 'too large'> {
   const response = await postEvents(door, {
     body: `${batch.join('\n')}\n`,
     headers: { 'content-type': 'application/x-ndjson' },
@@ -276,11 +296,8 @@ async function sendLineBatch(door: EventsDoor, batch: readonly string[]): Promis
       .split('\n')
       .map((line) => JSON.parse(line) as LineResult);
   const failure = await failureOfAnswer(door.connection, response, (_event, field) => field);
-  if (failure.code !== 'request.tooLarge' || batch.length === 1) throw failure;
-  const [one, other] = halves([...batch]) as [string[], string[]];
-  const first = await sendLineBatch(door, one);
-  const second = await sendLineBatch(door, other);
-  return [...first, ...second.map((result) => ({ ...result, line: result.line + one.length }))];
+  if (failure.code === 'request.tooLarge' && batch.length > 1) return 'too large';
+  throw failure;
 }
 
 /** The ids of the events; `too large` if fewer events may be acceptable. */
