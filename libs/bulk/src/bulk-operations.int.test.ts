@@ -5,7 +5,6 @@ import { LogUnavailable } from '#libs/messaging';
 import { Database, statement } from '#libs/persistence';
 import { freshDatabase, waitFor } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
-import { BulkProgressTable } from './bulk-progress.table.js';
 import type { BulkItem } from './bulk-progress.table.js';
 import { BulkOperations, itemStatements } from './bulk-operations.js';
 import type { BulkOperationsOptions } from './bulk-operations.js';
@@ -42,10 +41,10 @@ class Process {
 
   static async start(options: Partial<BulkOperationsOptions> = {}): Promise<Process> {
     const connections = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'process' });
-    const operations = new BulkOperations(new BulkProgressTable(connections, 'replay'), {
+    const operations = new BulkOperations(connections, {
       kind: 'replay',
       sources: { events: itemStatements({ items: 'replay_of_events_items', count: 'replay_of_events_count' }) },
-      append: async (_operation, item, commandId) => note(item, commandId),
+      append: async ({ commandId }, item) => note(item, commandId),
       leaseMs: 500,
       pollMs: 20,
       ...options,
@@ -138,7 +137,7 @@ test('everything that was there is ordered once, the oldest first, and nothing o
 test('what comes later is not the operation’s', async () => {
   const events = await eventsOf('acme', 30);
   const { operations } = await Process.start({
-    append: async (_operation, item, commandId) => {
+    append: async ({ commandId }, item) => {
       note(item, commandId);
       if (ordered.length === 30) await database.query(lateEvent);
     },
@@ -173,7 +172,7 @@ test('a cancel in the middle stops it, and it says how far it got', async () => 
   const events = await eventsOf('acme', 500);
   const { operations } = await Process.start({
     clock: { now: timeThatFlies(), sleep: async () => undefined },
-    append: async (_operation, item, commandId) => {
+    append: async ({ commandId }, item) => {
       note(item, commandId);
       if (ordered.length === 200) await operations.cancel({ ...command(), operationId });
     },
@@ -202,7 +201,7 @@ describe('a process that ends in the middle', () => {
     const events = await eventsOf('acme', 500);
     const first = await Process.start({
       clock: { now: timeThatFlies(), sleep: async () => undefined },
-      append: async (_operation, item, commandId) => {
+      append: async ({ commandId }, item) => {
         if (ordered.length >= 250) await hanging.promise;
         note(item, commandId);
       },
@@ -255,7 +254,7 @@ test('while the log is away it waits, and each customer’s order holds', async 
   let asked = 0;
   const { operations } = await Process.start({
     clock: { now: () => 0, sleep: async () => undefined },
-    append: async (_operation, item, commandId) => {
+    append: async ({ commandId }, item) => {
       asked += 1;
       if (asked % 3 === 0) throw new LogUnavailable('away');
       note(item, commandId);
@@ -272,7 +271,7 @@ test('while the log is away it waits, and each customer’s order holds', async 
 test('an item that the log will never take is counted, and the others go on', async () => {
   await eventsOf('acme', 10);
   const { operations } = await Process.start({
-    append: async (_operation, item, commandId) => {
+    append: async ({ commandId }, item) => {
       if (item.place === 3) throw new Error('does not fit');
       note(item, commandId);
     },

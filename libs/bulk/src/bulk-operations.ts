@@ -2,8 +2,9 @@ import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/
 import { DomainError, commandId, messageOf } from '#libs/contracts';
 import type { BulkOperationKind, BulkSelection, CancelBulkOperation, StartBulkOperation } from '#libs/contracts';
 import { statement } from '#libs/persistence';
-import type { Statement } from '#libs/persistence';
+import type { Database, Statement } from '#libs/persistence';
 import { delayBefore, standardRetry } from '#libs/retries';
+import { wallTime } from '#libs/time';
 import { counter, logger, workDone } from '#libs/tracing';
 import { ClaimLoop } from '#libs/work';
 import type { Lease } from '#libs/work';
@@ -28,11 +29,21 @@ export function itemStatements(functions: { items: string; count: string }): Ite
   };
 }
 
+/** What the commands of all items have, whatever they do. */
+export interface ItemCommand {
+  readonly tenant: string;
+  readonly customer: string;
+  /** The same on every repeat of an item of an operation. */
+  readonly commandId: string;
+  readonly actor: string;
+  readonly at: string;
+}
+
 export interface BulkOperationsOptions {
   readonly kind: BulkOperationKind;
   readonly sources: Readonly<Partial<Record<BulkSelection, ItemStatements>>>;
-  /** Appends the item's command. An item of an operation has the same command id on every repeat. */
-  readonly append: (operation: BulkOperation, item: BulkItem, commandId: string) => Promise<unknown>;
+  /** Appends the item's command. */
+  readonly append: (command: ItemCommand, item: BulkItem, operation: BulkOperation) => Promise<unknown>;
   /** How long a claim holds without being renewed, ms. */
   readonly leaseMs: number;
   /** How often to look for operations that other processes left behind, ms; default 1000. One that is started here is claimed at once. */
@@ -70,13 +81,16 @@ const log = logger('bulk operations');
  * ends, another one takes its operations up at the last saved position.
  */
 export class BulkOperations implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly table: BulkProgressTable;
   private readonly loop: ClaimLoop<BulkOperation>;
   private readonly clock: OperationClock;
 
   constructor(
-    private readonly table: BulkProgressTable,
+    database: Database,
     private readonly options: BulkOperationsOptions,
   ) {
+    const table = new BulkProgressTable(database, options.kind);
+    this.table = table;
     this.clock = options.clock ?? systemClock;
     const { leaseMs, pollMs = 1_000 } = options;
     this.loop = new ClaimLoop({
@@ -195,7 +209,15 @@ export class BulkOperations implements OnApplicationBootstrap, BeforeApplication
   }
 
   private async append(operation: BulkOperation, item: BulkItem): Promise<void> {
-    await this.options.append(operation, item, commandId(operation.tenant, operation.id, 'item', item.key));
+    const { tenant, id, actor } = operation;
+    const command = {
+      tenant,
+      customer: item.customer,
+      commandId: commandId(tenant, id, 'item', item.key),
+      actor,
+      at: wallTime().toISOString(),
+    };
+    await this.options.append(command, item, operation);
   }
 
   private async end({ operation }: RunningOperation, failure?: { code: string; message: string }): Promise<void> {

@@ -1,9 +1,8 @@
-import { BulkProgressTable, BulkOperations, itemStatements } from '#libs/bulk';
+import { BulkOperations, itemStatements } from '#libs/bulk';
 import type { BulkOperationsOptions } from '#libs/bulk';
 import { ReplayEvent, topics } from '#libs/contracts';
 import type { RecordProducer } from '#libs/messaging';
 import type { Database } from '#libs/persistence';
-import { wallTime } from '#libs/time';
 
 const sources = {
   events: itemStatements({ items: 'replay_of_events_items', count: 'replay_of_events_count' }),
@@ -19,19 +18,11 @@ export function bulkReplays(
   producer: RecordProducer,
   options: Pick<BulkOperationsOptions, 'leaseMs' | 'pollMs' | 'clock'>,
 ): BulkOperations {
-  return new BulkOperations(new BulkProgressTable(database, 'replay'), {
+  return new BulkOperations(database, {
     ...options,
     kind: 'replay',
     sources,
-    append: ({ tenant, actor, flow }, item, commandId) =>
-      producer.append(topics.commands, ReplayEvent, {
-        tenant,
-        customer: item.customer,
-        commandId,
-        actor,
-        at: wallTime().toISOString(),
-        eventId: item.subject,
-        flow: item.flow ?? flow,
-      }),
+    append: (command, item, { flow }) =>
+      producer.append(topics.commands, ReplayEvent, { ...command, eventId: item.subject, flow: item.flow ?? flow }),
   });
 }

@@ -1,9 +1,8 @@
-import { BulkOperations, BulkProgressTable, itemStatements } from '#libs/bulk';
+import { BulkOperations, itemStatements } from '#libs/bulk';
 import type { BulkOperationsOptions } from '#libs/bulk';
 import { PromoteOutcome, topics } from '#libs/contracts';
 import type { RecordProducer } from '#libs/messaging';
 import type { Database } from '#libs/persistence';
-import { wallTime } from '#libs/time';
 
 /** Injection token of the bulk operations that promote outcomes of trials. */
 export const promotionOperations = Symbol('promotions');
@@ -16,19 +15,11 @@ export function promotions(
   producer: RecordProducer,
   options: Pick<BulkOperationsOptions, 'leaseMs' | 'pollMs' | 'clock'>,
 ): BulkOperations {
-  return new BulkOperations(new BulkProgressTable(database, 'promotion'), {
+  return new BulkOperations(database, {
     ...options,
     kind: 'promotion',
     sources,
-    append: ({ tenant, actor, filter }, item, commandId) =>
-      producer.append(topics.commands, PromoteOutcome, {
-        tenant,
-        customer: item.customer,
-        commandId,
-        actor,
-        at: wallTime().toISOString(),
-        eventId: item.subject,
-        trialId: String(filter['trial']),
-      }),
+    append: (command, item, { filter }) =>
+      producer.append(topics.commands, PromoteOutcome, { ...command, eventId: item.subject, trialId: String(filter['trial']) }),
   });
 }

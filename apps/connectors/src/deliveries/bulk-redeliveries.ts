@@ -1,9 +1,8 @@
-import { BulkProgressTable, BulkOperations, itemStatements } from '#libs/bulk';
+import { BulkOperations, itemStatements } from '#libs/bulk';
 import type { BulkOperationsOptions } from '#libs/bulk';
 import { Redeliver, topics } from '#libs/contracts';
 import type { RecordProducer } from '#libs/messaging';
 import type { Database } from '#libs/persistence';
-import { wallTime } from '#libs/time';
 
 const sources = {
   deliveries: itemStatements({ items: 'redelivery_of_deliveries_items', count: 'redelivery_of_deliveries_count' }),
@@ -16,18 +15,10 @@ export function bulkRedeliveries(
   producer: RecordProducer,
   options: Pick<BulkOperationsOptions, 'leaseMs' | 'pollMs' | 'clock'>,
 ): BulkOperations {
-  return new BulkOperations(new BulkProgressTable(database, 'redelivery'), {
+  return new BulkOperations(database, {
     ...options,
     kind: 'redelivery',
     sources,
-    append: ({ tenant, actor }, item, commandId) =>
-      producer.append(topics.commands, Redeliver, {
-        tenant,
-        customer: item.customer,
-        commandId,
-        actor,
-        at: wallTime().toISOString(),
-        deliveryId: item.subject,
-      }),
+    append: (command, item) => producer.append(topics.commands, Redeliver, { ...command, deliveryId: item.subject }),
   });
 }
