@@ -3,38 +3,22 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { AiProcessingModule, aiProcessingSettings } from '#apps/ai-processing';
 import { ConnectorsModule, connectorsSettings } from '#apps/connectors';
-import { IngestionModule } from '#apps/ingestion';
 import { QueryModule, querySettings } from '#apps/query';
-import { SecretBox, issueApiKey } from '#libs/auth';
 import { readSettings } from '#libs/config';
-import { ReplayEvent, document, topics } from '#libs/contracts';
-import type { Scope } from '#libs/contracts';
+import { ReplayEvent, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
-import { ApiKeyTable, Database, DocumentTable, statement } from '#libs/persistence';
-import { start } from '#libs/service';
+import { statement } from '#libs/persistence';
+import type { Database } from '#libs/persistence';
 import type { RunningService } from '#libs/service';
-import { Gate, SeededRandom, freshDatabase, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
-import type { FreshDatabase, HttpSink } from '#libs/testing';
+import { Gate, SeededRandom, startHttpSink, uniqueName, waitFor } from '#libs/testing';
+import type { HttpSink } from '#libs/testing';
 import { sleep } from '#libs/time';
 import { registry } from '#libs/tracing';
+import { DecisionServices } from '../../../test/decisions/decision-services.js';
 
-const tenant = uniqueName('acme');
-const brokers = testBrokers();
-const log = {
-  brokers,
-  prefix: `${uniqueName('decisions')}.`,
-  replication: 1,
-  ackTimeoutMs: 5_000,
-  concurrency: 200,
-  sessionTimeoutMs: 15_000,
-  handlerDeadlineMs: 60_000,
-};
-const secretsKey = randomBytes(32);
-const secretBox = new SecretBox(secretsKey);
-
-let fresh: FreshDatabase;
+let services: DecisionServices;
 let database: Database;
-let documents: DocumentTable;
+let tenant: string;
 /** The way of the doors to Postgres, and that of all other services. */
 let doorsWay: Gate;
 let workersWay: Gate;
@@ -46,115 +30,52 @@ let query: RunningService;
 const keys: Record<string, string> = {};
 
 beforeAll(async () => {
-  fresh = await freshDatabase();
-  database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test', poolSize: 2 });
-  documents = new DocumentTable(secretBox);
+  services = await DecisionServices.create('decisions');
+  ({ database, tenant } = services);
   model = await startHttpSink();
   crm = await startHttpSink();
   answerWith(() => 500);
-  doorsWay = await Gate.before(new URL(fresh.url).host);
-  workersWay = await Gate.before(new URL(fresh.url).host);
+  doorsWay = await Gate.before(new URL(services.fresh.url).host);
+  workersWay = await Gate.before(new URL(services.fresh.url).host);
   await doorsWay.open();
   await workersWay.open();
-  await save('Tenant', { displayName: 'Acme' });
   const secret = { value: `whsec_${randomBytes(24).toString('base64')}` };
-  await save('Destination', { kind: 'http', url: { value: `${crm.url}/crm` }, secret }, 'crm');
-  for (const scope of ['ingest', 'read', 'operate'] as const) keys[scope] = await issue(tenant, scope);
-  keys['elsewhere'] = await issue(uniqueName('other'), 'ingest');
-  [door, workers, query] = await Promise.all([startDoor(), startWorkers(), startQuery()]);
+  await services.save('Destination', { kind: 'http', url: { value: `${crm.url}/crm` }, secret }, 'crm');
+  for (const scope of ['ingest', 'read', 'operate'] as const) keys[scope] = await services.issueKey(scope);
+  keys['elsewhere'] = await services.issueKey('ingest', uniqueName('other'));
+  const started = [services.startDoor({ databaseUrl: through(doorsWay) }), startWorkers(), startQuery()] as const;
+  [door, workers, query] = await Promise.all(started);
 });
 
 afterAll(async () => {
-  await Promise.all([door, workers, query].map((service) => service?.stop()));
+  await services?.stop();
   await Promise.all([model, crm].map((sink) => sink?.stop()));
-  await database?.close();
-  await fresh?.close();
 });
 
 afterEach(() => void vi.restoreAllMocks());
 
-async function save(kind: string, spec: object, name?: string): Promise<void> {
-  const metadata = name === undefined ? { name: tenant } : { tenant, name };
-  await documents.save(database, { document: document.parse({ apiVersion: 'millrace/v1', kind, metadata, spec }), actor: 'test' });
-}
-
-async function issue(owner: string, scope: Scope): Promise<string> {
-  const { id, key, secretHash } = issueApiKey('test');
-  await new ApiKeyTable().insert(database, {
-    tenant: owner,
-    id,
-    name: scope,
-    secretHash,
-    scopes: [scope],
-    expiresAt: null,
-    createdBy: 'test',
-  });
-  return key;
-}
-
-const through = (way: Gate): string => Object.assign(new URL(fresh.url), { host: way.address }).href;
-
-function startDoor(): Promise<RunningService> {
-  return start({
-    service: 'ingestion',
-    host: '127.0.0.1',
-    port: 0,
-    log,
-    storage: { url: through(doorsWay), poolSize: 10, secretBox },
-    modules: [
-      IngestionModule.register({
-        logEvery: 0,
-        maxBatchEvents: 3,
-        mostWaitingCallers: 500,
-        mostWaitingCallersOfTenant: 400,
-        keptBodyBytes: 0,
-        redisUrl: undefined,
-        redisCaFile: undefined,
-      }),
-    ],
-  });
-}
+const through = (way: Gate): string => Object.assign(new URL(services.fresh.url), { host: way.address }).href;
 
 function startWorkers(): Promise<RunningService> {
+  const databaseUrl = through(workersWay);
   const environment = {
+    ...services.environment(databaseUrl),
     MODEL_BASE_URL: `${model.url}/v1`,
     MODEL_API_KEY: 'k',
-    DATABASE_URL: through(workersWay),
-    KAFKA_BROKERS: brokers.join(','),
-    SECRETS_KEY: secretsKey.toString('base64'),
     DELIVERY_ALLOWED_URLS: `${crm.url}/`,
     RUN_RETRIES: '100',
   };
-  return start({
-    service: 'workers',
-    host: '127.0.0.1',
-    port: 0,
-    log,
-    isWorker: true,
-    storage: { url: environment.DATABASE_URL, poolSize: 20, secretBox },
-    modules: [
-      AiProcessingModule.register(readSettings('ai-processing', aiProcessingSettings, environment)),
-      ConnectorsModule.register(readSettings('connectors', connectorsSettings, environment)),
-    ],
-  });
+  const modules = [
+    AiProcessingModule.register(readSettings('ai-processing', aiProcessingSettings, environment)),
+    ConnectorsModule.register(readSettings('connectors', connectorsSettings, environment)),
+  ];
+  return services.start('workers', { isWorker: true, databaseUrl, poolSize: 20, modules });
 }
 
 function startQuery(): Promise<RunningService> {
-  const environment = {
-    DATABASE_URL: fresh.url,
-    QUERY_DATABASE_URL: fresh.queryUrl,
-    KAFKA_BROKERS: brokers.join(','),
-    SECRETS_KEY: secretsKey.toString('base64'),
-    OPERATOR_KEY: randomBytes(32).toString('hex'),
-  };
-  return start({
-    service: 'query',
-    host: '127.0.0.1',
-    port: 0,
-    log,
-    storage: { url: fresh.url, poolSize: 4, secretBox },
-    modules: [QueryModule.register(readSettings('query', querySettings, environment))],
-  });
+  const keysOfOperator = { QUERY_DATABASE_URL: services.fresh.queryUrl, OPERATOR_KEY: randomBytes(32).toString('hex') };
+  const settings = readSettings('query', querySettings, { ...services.environment(), ...keysOfOperator });
+  return services.start('query', { poolSize: 4, modules: [QueryModule.register(settings)] });
 }
 
 const assess = {
@@ -171,7 +92,7 @@ const byDefault = { urgency: 0, by: 'default' };
 
 async function apply(more: object = {}): Promise<string> {
   const flow = uniqueName('triage');
-  await save(
+  await services.save(
     'Flow',
     { onRequest: { default: byDefault, deliverDefault: ['crm'] }, steps: [assess, tell], onFailure: 'skip', ...more },
     flow,
@@ -589,13 +510,13 @@ test('a repeat of what is decided does not wait behind other events of its custo
 
 test('the event of a request is for the flow that it names, and that flow is for nothing else unless it says so', async () => {
   const other = uniqueName('other');
-  await save('Flow', { steps: [{ id: 'note', map: { expression: '1' } }], onFailure: 'skip' }, other);
+  await services.save('Flow', { steps: [{ id: 'note', map: { expression: '1' } }], onFailure: 'skip' }, other);
   const flow = await apply({ steps: [{ id: 'note', map: { expression: '2' } }] });
   const answer = await decide(flow, {});
   expect(answer.body).toMatchObject({ decision: 2, default: false });
   const flows = statement('test.decisions.flows', 'SELECT flow FROM run WHERE tenant_id = $1 AND (event_id = $2 OR flow = $3)');
   expect(await database.query(flows, [tenant, answer.body['eventId'], other])).toEqual([{ flow }]);
-  await save('Source', { scheme: 'api-key' }, 'tickets');
+  await services.save('Source', { scheme: 'api-key' }, 'tickets');
   const event = { specversion: '1.0', id: 'e-1', source: 'tickets', type: 'ticket.opened', data: { customer: 'c-1' } };
   await waitFor(async () => (await post('/v1/events', event, { 'content-type': 'application/cloudevents+json' })).status === 202, {
     what: 'the source to be known',

@@ -1,5 +1,4 @@
 /** @module-tag both-logs Drafts come back over the log, which every door reads. */
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Server, ServerResponse } from 'node:http';
@@ -7,97 +6,49 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { AiProcessingModule, aiProcessingSettings } from '#apps/ai-processing';
-import { IngestionModule } from '#apps/ingestion';
-import { SecretBox, issueApiKey } from '#libs/auth';
 import { readSettings } from '#libs/config';
-import { document } from '#libs/contracts';
-import { ApiKeyTable, Database, DocumentTable, statement } from '#libs/persistence';
-import { start } from '#libs/service';
+import { statement } from '#libs/persistence';
+import type { Database } from '#libs/persistence';
 import type { RunningService } from '#libs/service';
-import { SeededRandom, freshDatabase, serverSentEvents, testBrokers, uniqueName, waitFor } from '#libs/testing';
-import type { FreshDatabase, ServerSentEvent } from '#libs/testing';
+import { SeededRandom, serverSentEvents, uniqueName, waitFor } from '#libs/testing';
+import type { ServerSentEvent } from '#libs/testing';
 import { sleep } from '#libs/time';
 import { registry } from '#libs/tracing';
+import { DecisionServices } from '../../../test/decisions/decision-services.js';
 
-const tenant = uniqueName('acme');
-const brokers = testBrokers();
-const log = {
-  brokers,
-  prefix: `${uniqueName('drafts')}.`,
-  replication: 1,
-  ackTimeoutMs: 5_000,
-  concurrency: 100,
-  sessionTimeoutMs: 15_000,
-  handlerDeadlineMs: 60_000,
-};
-const secretsKey = randomBytes(32);
-const secretBox = new SecretBox(secretsKey);
-
-let fresh: FreshDatabase;
+let services: DecisionServices;
 let database: Database;
-let documents: DocumentTable;
+let tenant: string;
 let model: Server;
 let doors: RunningService[];
-let workers: RunningService;
 let key: string;
 
 beforeAll(async () => {
-  fresh = await freshDatabase();
-  database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test', poolSize: 2 });
-  documents = new DocumentTable(secretBox);
   model = createServer((incoming, response) => void buffer(incoming).then((body) => answerQuestion(body.toString('utf8'), response)));
   model.listen(0, '127.0.0.1');
   await once(model, 'listening');
-  await save('Tenant', { displayName: 'Acme' });
-  const issued = issueApiKey('test');
-  key = issued.key;
-  const about = { tenant, id: issued.id, name: 'ingest', secretHash: issued.secretHash, expiresAt: null, createdBy: 'test' };
-  await new ApiKeyTable().insert(database, { ...about, scopes: ['ingest'] });
-  [workers, ...doors] = await Promise.all([startWorkers(), startDoor(), startDoor()]);
+  services = await DecisionServices.create('drafts');
+  ({ database, tenant } = services);
+  key = await services.issueKey('ingest');
+  [, ...doors] = await Promise.all([startWorkers(), services.startDoor(), services.startDoor()]);
 });
 
 afterAll(async () => {
-  await Promise.all([...(doors ?? []), workers].map((service) => service?.stop()));
+  await services?.stop();
   model?.closeAllConnections();
   model?.close();
-  await database?.close();
-  await fresh?.close();
 });
-
-async function save(kind: string, spec: object, name?: string): Promise<void> {
-  const metadata = name === undefined ? { name: tenant } : { tenant, name };
-  await documents.save(database, { document: document.parse({ apiVersion: 'millrace/v1', kind, metadata, spec }), actor: 'test' });
-}
-
-/** @param requests how many the door takes at once; default: that of the settings */
-function startDoor(requests?: number): Promise<RunningService> {
-  const options = { logEvery: 0, maxBatchEvents: 3, mostWaitingCallers: 100, mostWaitingCallersOfTenant: 100, keptBodyBytes: 0 };
-  const modules = [IngestionModule.register({ ...options, redisUrl: undefined, redisCaFile: undefined })];
-  const storage = { url: fresh.url, poolSize: 4, secretBox };
-  return start({
-    service: 'ingestion',
-    host: '127.0.0.1',
-    port: 0,
-    log,
-    storage,
-    modules,
-    ...(requests && { atOnce: { connections: 100, requests } }),
-  });
-}
 
 function startWorkers(): Promise<RunningService> {
   const environment = {
+    ...services.environment(),
     MODEL_BASE_URL: `http://127.0.0.1:${(model.address() as AddressInfo).port}/v1`,
     MODEL_API_KEY: 'k',
-    DATABASE_URL: fresh.url,
-    KAFKA_BROKERS: brokers.join(','),
-    SECRETS_KEY: secretsKey.toString('base64'),
     RUN_RETRIES: '100',
     RUN_LEASE_MS: '3000',
   };
   const modules = [AiProcessingModule.register(readSettings('ai-processing', aiProcessingSettings, environment))];
-  const storage = { url: fresh.url, poolSize: 10, secretBox };
-  return start({ service: 'workers', host: '127.0.0.1', port: 0, log, isWorker: true, storage, modules });
+  return services.start('workers', { isWorker: true, poolSize: 10, modules });
 }
 
 /** The pen of the model in one call. */
@@ -142,7 +93,7 @@ const byDefault = { note: 'by default' };
 async function apply(more: object = {}): Promise<string> {
   const flow = uniqueName('triage');
   const steps = [{ id: 'assess', infer: infer('Assess it.') }];
-  await save('Flow', { onRequest: { default: byDefault, draft: 'assess' }, steps, onFailure: 'skip', ...more }, flow);
+  await services.save('Flow', { onRequest: { default: byDefault, draft: 'assess' }, steps, onFailure: 'skip', ...more }, flow);
   return flow;
 }
 
@@ -407,7 +358,7 @@ test('what cannot begin is answered as every other request: problems, jobs, and 
 });
 
 test('a stream is a request under way until it has ended: a door that has no room for one more tells it to come back', async () => {
-  const at = doors.push(await startDoor(2)) - 1;
+  const at = doors.push(await services.startDoor({ requests: 2 })) - 1;
   const flow = await apply();
   const asked = nextCall();
   const first = await Follower.of({ flow, door: at });
