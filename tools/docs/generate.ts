@@ -64,7 +64,8 @@ function failuresPage(): string {
   );
   const intro =
     'The codes that problem+json (`code`, `type`), GraphQL (`code`), metrics and dead letters share. `outcome` says what happens next: `reject`: the caller is told; ' +
-    '`retry`: it is tried again; `review`: a person decides; `deadLetter`: it is parked until an operator acts.';
+    '`retry`: it is tried again; `review`: a person decides; `deadLetter`: it is parked until an operator acts. In a run, a delivery and a record there is no caller to tell: ' +
+    'there `reject` parks as `deadLetter` does, so a run whose flow names a connection that does not exist is given up with `connection.unknown` and does not wait for one.';
   return [
     '# Failures',
     '',

@@ -1,4 +1,7 @@
-/** The fate of a unit of work that failed: the caller is told, it is tried again, a person decides, or it is parked for an operator. */
+/**
+ * The fate of a unit of work that failed: the caller is told, it is tried again, a person decides, or it is parked for an operator. Without a caller, as in
+ * a run, `reject` parks, too.
+ */
 export type Outcome = 'reject' | 'retry' | 'review' | 'deadLetter';
 
 /** One kind of expected failure, as every edge reports it. */

@@ -267,6 +267,13 @@ describe('enrich', () => {
     expect(await attempts()).toMatchObject([{ outcome: 'failed', status: 404, response_excerpt: '{"said":"no case for [redacted]"}' }]);
   });
 
+  test('a run whose flow names a connection that does not exist is given up, and does not wait for one', async () => {
+    await apply('Flow', 'one', { steps: [{ id: 'read', enrich: { connection: 'nosuch', operation: 'read' } }] });
+    await expect(runs.runFlows(eventOf('1'), contextOf())).rejects.toThrow(RunGivenUp);
+    expect(await stored()).toMatchObject([{ state: 'failed', error_code: 'connection.unknown' }]);
+    expect(await attempts()).toEqual([]);
+  });
+
   test('a run waits while its connection has to be authorised, and uses up no retries', async () => {
     await apply('Connection', 'desk', {
       connector: 'cases',

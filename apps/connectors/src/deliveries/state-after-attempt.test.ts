@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { DeliveryRefused, DeliveryTimedOut, DeliveryUnavailable } from '#libs/destinations';
-import { document } from '#libs/contracts';
+import { NotFound, document } from '#libs/contracts';
 import type { DestinationDocument, DestinationSpecOf } from '#libs/contracts';
 import { afterFailure } from './state-after-attempt.js';
 import type { Attempting, RepeatRules } from './state-after-attempt.js';
@@ -47,8 +47,9 @@ describe('the schedule of the destination', () => {
     expect(after(down, specWith({ retry: { delaysMs: [10, 20, 30, 4_000] } }), { retries: 3 }).next.retryInMs).toBe(4_000);
   });
 
-  test.each([new DeliveryRefused({ summary: 'status 400', detail: {} }), new TypeError('a defect')])('%s is parked at once', (error) =>
-    expect(after(error, spec).next.state).toBe('parked'),
+  test.each([new DeliveryRefused({ summary: 'status 400', detail: {} }), new NotFound('connection', 'crm'), new TypeError('a defect')])(
+    '%s is parked at once',
+    (error) => expect(after(error, spec).next.state).toBe('parked'),
   );
 
   test('without a document nothing is repeated', () => {
