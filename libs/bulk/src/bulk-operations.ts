@@ -29,7 +29,7 @@ export function itemStatements(functions: { items: string; count: string }): Ite
   };
 }
 
-/** What the commands of all items have, whatever they do. */
+/** The part of a command that is alike for all kinds of operations. */
 export interface ItemCommand {
   readonly tenant: string;
   readonly customer: string;

@@ -101,7 +101,7 @@ function mismatchIn(condition: HandshakeCondition, request: HandshakeRequest): s
   return isEqual ? undefined : `${placeOf(condition)} is not the value of spec.parameters.${parameter} of the source`;
 }
 
-/** What keeps the request from being answered as this handshake. */
+/** The reasons for which the request cannot be answered as this handshake. */
 function gapsOf({ text, json: fields }: SourceHandshake, request: HandshakeRequest, isSigned: boolean): string[] {
   const values = text === undefined ? Object.values(fields ?? {}) : [text];
   return values.map((value) => gapIn(value, request, { isSigned, isText: value === text })).filter((gap) => gap !== undefined);

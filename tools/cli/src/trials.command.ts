@@ -54,7 +54,7 @@ const stopReasons = {
   LOOKS: 'it had looked at 50 events for each of --last; narrow the search by --source, --type or --from, or raise --last',
 };
 
-/** What the outcomes of trials say, in words. */
+/** The changes that outcomes of trials name, in words. */
 const changes = {
   SAME: 'as it was decided',
   DIFFERENT: 'decided otherwise',
