@@ -40,6 +40,33 @@ function routedDocuments(tenant: string, model: string): object[] {
   ];
 }
 
+/** A flow whose callers follow what its model writes. */
+function draftedDocument(tenant: string): object {
+  const output = { type: 'object', additionalProperties: false, required: ['summary'], properties: { summary: { type: 'string' } } };
+  const spec = {
+    onRequest: { default: null, draft: 'assess' },
+    steps: [{ id: 'assess', infer: { model: 'local/rules-1', instructions: 'Sum it up.', output } }],
+  };
+  return { apiVersion: 'millrace/v1', kind: 'Flow', metadata: { tenant, name: 'drafted' }, spec };
+}
+
+/** Asks for a decision of it, and reads all that it is told. */
+async function followDraft(form: FourProcesses, client: Client): Promise<string> {
+  const mutation = `mutation { createApiKey(input: { name: "caller", scopes: [INGEST] }) { ... on CreateApiKeySuccess { key } } }`;
+  const { createApiKey } = await client.graphql<{ createApiKey: { key: string } }>(mutation);
+  const answer = await fetch(`${form.doors}/v1/decisions/drafted`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${createApiKey.key}`,
+      'content-type': 'application/json',
+      accept: 'text/event-stream',
+      prefer: 'wait=20',
+    },
+    body: JSON.stringify({ customer: 'c-1', message: 'The invoice is wrong' }),
+  });
+  return answer.text();
+}
+
 describe.skipIf(program === undefined)('a Prometheus that scrapes the running services', () => {
   const ended: (() => Promise<unknown> | void)[] = [];
   let form: FourProcesses;
@@ -64,7 +91,12 @@ describe.skipIf(program === undefined)('a Prometheus that scrapes the running se
     prometheus = await startPrometheus(program!, Object.fromEntries(jobs));
     ended.push(() => prometheus.stop());
     client = new Client(form, uniqueName('watched'), form.operatorKey);
-    await client.apply([...tenantDocuments(client.tenant, sink.url), ...routedDocuments(client.tenant, form.model)]);
+    await client.apply([
+      ...tenantDocuments(client.tenant, sink.url),
+      ...routedDocuments(client.tenant, form.model),
+      draftedDocument(client.tenant),
+    ]);
+    expect(await followDraft(form, client)).toMatch(/event: draft[\s\S]*event: decision/);
     await client.send(flipped(helpdesk('refused', 'c', 'Hello')));
     await setFaults(form, [{ fault: 'status', status: 500, times: 1 }]);
     await client.delivered(await client.accepted(helpdesk('one', 'c', 'The invoice is wrong')));

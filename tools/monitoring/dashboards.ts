@@ -138,6 +138,31 @@ const door: Dashboard = {
       queries: quantiles('millrace_decision_duration_seconds', '', 'answer'),
     },
     {
+      title: 'Drafts that are followed',
+      unit: 'short',
+      description:
+        'Callers who follow a draft now, and runs under way whose drafts are sent. Each caller takes a place of DECISION_CALLERS.',
+      queries: [q('sum(millrace_decision_streams_open)', 'callers'), q('sum(millrace_drafts_followed)', 'runs')],
+    },
+    {
+      title: 'First piece of a draft after',
+      unit: 's',
+      description: 'From the start of the call to the first text of the model: how long a caller who follows the draft sees nothing.',
+      emptyUntil: 'a caller follows a draft',
+      queries: quantiles('millrace_model_first_chunk_seconds', '', 'model'),
+    },
+    {
+      title: 'Drafts that were cut off',
+      unit: 'short',
+      description:
+        'Streams that went on after a lost connection, and characters a second that callers did not get: because the log was slow, or because they read too slowly. The decisions are not concerned.',
+      queries: [
+        q(`sum by (from) (${rate('millrace_decision_streams_resumed_total')})`, 'resumed, from {{from}}'),
+        q(`sum(${rate('millrace_draft_characters_dropped_total')})`, 'characters that the log did not take'),
+        q(`sum(${rate('millrace_draft_characters_skipped_total')})`, 'characters that callers skipped'),
+      ],
+    },
+    {
       title: 'Refusals',
       unit: 'reqps',
       description: 'By code: docs/failures.md.',

@@ -319,8 +319,8 @@ spec: { baseUrl: https://${more.includes('moved') ? 'moved' : 'own'}.example/v1$
     const asking = (model: string): string => infer(`${model}, provider: own`);
     const path = file('all.yaml', documents() + source('hub') + provider('') + asking('large'));
     expect(await millrace(['apply', '-f', path])).toMatchObject({ code: 0 });
-    const validated = async (text: string): Promise<string> => {
-      file('all.yaml', documents() + source('hub') + text);
+    const validated = async (more: string): Promise<string> => {
+      file('all.yaml', documents() + source('hub') + more);
       return (await millrace(['validate', '--models', '-f', path])).notes;
     };
     const nothing = '5 documents checked.';

@@ -35,9 +35,9 @@ export async function providerLists(connection: Connection): Promise<ProviderLis
   const byProvider = Map.groupBy(asked.models, ({ provider }) => provider);
   const ofTenant = [...byProvider].flatMap(([provider, found]) => {
     if (provider === null || !found.some(({ isListed }) => isListed === true)) return [];
-    const models = found.filter(({ isListed, isNamed }) => isListed === true || isNamed).map(({ name }) => name);
+    const names = found.filter(({ isListed, isNamed }) => isListed === true || isNamed).map(({ name }) => name);
     const { address, checkedAt } = found[0]!;
-    return [{ provider, address: `the ModelProvider ${provider}`, models, listedAt: checkedAt, baseUrl: address! }];
+    return [{ provider, address: `the ModelProvider ${provider}`, models: names, listedAt: checkedAt, baseUrl: address! }];
   });
   return { installation, tenant: asked.documents[0]?.name, ofTenant };
 }
