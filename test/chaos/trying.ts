@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Client } from 'pg';
+import { waitFor } from '#libs/testing';
 import type { PromiseViolation } from './checker.js';
 import { chaosKeys, chaosTenant } from './documents.js';
 import { namesOf } from './history.js';
@@ -77,7 +78,8 @@ export class TriedSink {
   }
 }
 
-const roundMs = 1_000;
+/** How often it looks whether what it ordered has ended, and for how long. After that another round is worth more; the checker finds what never ends. */
+const looks = { everyMs: 500, deadlineMs: 30_000 };
 /** How often it asks again, under the same key, where no answer came. */
 const tries = 5;
 
@@ -106,7 +108,6 @@ export class Trier {
     while (!this.stopped) {
       this.rounds += 1;
       await this.round(this.rounds).catch(() => undefined); // what it asks may be struck
-      await new Promise((resolve) => setTimeout(resolve, roundMs));
     }
   }
 
@@ -115,22 +116,22 @@ export class Trier {
     const flow = isApplied ? { applied: { name: tried, version: 1 } } : { document: flowOf(unapplied) };
     const start = `mutation ($input: StartBacktestInput!) { done: startBacktest(input: $input) { __typename ... on StartBacktestSuccess { trialId } } }`;
     const { trialId } = await this.order<{ trialId: string }>(start, { flow, last: 20, idempotencyKey: `try-${round}` });
-    if (!(await this.hasEnded(trialId)) || !isApplied) return;
+    await this.ended('trial', trialId);
+    if (!isApplied) return;
     this.promotions += 1;
-    const promote = `mutation ($input: PromoteTrialInput!) { done: promoteTrial(input: $input) { __typename } }`;
-    await this.order(promote, { id: trialId, idempotencyKey: `promote-${round}` });
+    const promote = `mutation ($input: PromoteTrialInput!) { done: promoteTrial(input: $input) { __typename ... on PromoteTrialSuccess { operationId } } }`;
+    const { operationId } = await this.order<{ operationId: string }>(promote, { id: trialId, idempotencyKey: `promote-${round}` });
+    await this.ended('bulkOperation', operationId);
   }
 
-  /** False: not within a time after which another round is worth more. The checker finds one that never ends. */
-  private async hasEnded(id: string): Promise<boolean> {
-    for (let left = 60; left > 0; left -= 1) {
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      const answer = await this.ask<{ trial: { state: string } | null }>('query ($id: ID!) { trial(id: $id) { state } }', { id }).catch(
-        () => undefined,
-      );
-      if (answer?.trial != null && answer.trial.state !== 'RUNNING') return true;
-    }
-    return false;
+  /** @throws Error if it does not end */
+  private async ended(noun: 'trial' | 'bulkOperation', id: string): Promise<void> {
+    const query = `query ($id: ID!) { one: ${noun}(id: $id) { state } }`;
+    const hasEnded = async (): Promise<boolean> => {
+      const { one } = await this.ask<{ one: { state: string } | null }>(query, { id });
+      return one !== null && one.state !== 'RUNNING';
+    };
+    await waitFor(hasEnded, { what: `the end of ${id}`, ...looks });
   }
 
   private async order<T>(mutation: string, input: object): Promise<T> {

@@ -6,9 +6,9 @@ export interface Wait {
   what: string;
   /** Default 10 000. */
   deadlineMs?: number;
+  /** How often the condition is asked. Default 10; more where that would be a load. */
+  everyMs?: number;
 }
-
-const intervalMs = 10;
 
 /**
  * Polls until the condition yields something other than false, null or undefined, and returns that. A condition that throws counts as not met yet.
@@ -16,7 +16,7 @@ const intervalMs = 10;
  */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
-  { what, deadlineMs = 10_000 }: Wait,
+  { what, deadlineMs = 10_000, everyMs = 10 }: Wait,
 ): Promise<Exclude<T, false | null | undefined>> {
   const deadline = performance.now() + deadlineMs;
   for (;;) {
@@ -29,6 +29,6 @@ export async function waitFor<T>(
       last = error;
     }
     if (performance.now() > deadline) throw new Error(`Waited ${deadlineMs} ms for ${what}; last: ${inspect(last)}`, { cause: last });
-    await pause(intervalMs);
+    await pause(everyMs);
   }
 }
