@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { setPriority } from 'node:os';
+import { cpus, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { History } from './history.js';
 import type { HostileOutcomes, HostileTargets } from './hostile-actions.js';
@@ -10,14 +10,23 @@ import type { HostileRequest } from './hostile-tenant.main.js';
 /** Its machine is its own: what its client and its destinations cost takes nothing from the others. */
 const niceness = 19;
 
+/** The part of a time that the machine's cores were busy, in ms of processor time and of the time of all cores. */
+export interface ProcessorUse {
+  busyMs: number;
+  allMs: number;
+}
+
 /** The tenant of {@link HostileActions}, in a process of its own. */
 export class HostileTenant {
   /** Windows in which it acted, in ms since the run began. */
   readonly windows: { readonly from: number; to: number }[] = [];
+  /** The machine in the windows beside it, and in those without it, whatever used it. */
+  readonly machine = { beside: { busyMs: 0, allMs: 0 }, without: { busyMs: 0, allMs: 0 } } satisfies Record<string, ProcessorUse>;
   outcomes: HostileOutcomes['outcomes'] = [];
   accepted: HostileOutcomes['accepted'] = [];
   private turns: NodeJS.Timeout | undefined;
   private isActing = false;
+  private before = processorUse();
 
   private constructor(
     private readonly history: History,
@@ -35,8 +44,10 @@ export class HostileTenant {
 
   /** Acts in every second window of `windowMs`, so that a busy machine affects the windows with and without it alike. */
   start({ doors, graphql, model }: HostileTargets, windowMs: number): void {
+    this.before = processorUse();
     this.turns = setInterval(() => {
       if (this.isActing) return this.rest();
+      this.note('without');
       this.isActing = true;
       this.windows.push({ from: this.history.now(), to: Infinity });
       this.send({ act: { doors, graphql, model } });
@@ -59,13 +70,29 @@ export class HostileTenant {
   private rest(): void {
     if (!this.isActing) return;
     this.isActing = false;
+    this.note('beside');
     this.windows.at(-1)!.to = this.history.now();
     this.send('rest');
+  }
+
+  private note(windows: 'beside' | 'without'): void {
+    const now = processorUse();
+    this.machine[windows].busyMs += now.busyMs - this.before.busyMs;
+    this.machine[windows].allMs += now.allMs - this.before.allMs;
+    this.before = now;
   }
 
   private send(request: HostileRequest): void {
     this.child.send(request);
   }
+}
+
+/** Since the machine began. */
+function processorUse(): ProcessorUse {
+  const all = cpus().map(({ times }) => times);
+  const idleMs = all.reduce((sum, { idle }) => sum + idle, 0);
+  const allMs = all.reduce((sum, { user, nice, sys, irq, idle }) => sum + user + nice + sys + irq + idle, 0);
+  return { busyMs: allMs - idleMs, allMs };
 }
 
 async function answerOf<T>(child: ChildProcess): Promise<T> {

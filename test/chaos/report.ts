@@ -1,7 +1,8 @@
+import { cpus } from 'node:os';
 import { percentile } from '../bench/numbers.js';
 import type { ActingEvidence } from './acting.js';
 import type { Desk } from './desk.js';
-import type { HostileTenant } from './hostile-tenant.js';
+import type { HostileTenant, ProcessorUse } from './hostile-tenant.js';
 import type { ChaosOptions } from './options.js';
 import { acknowledged } from './checker.js';
 import type { PromiseViolation } from './checker.js';
@@ -231,23 +232,29 @@ function hostileLines({ hostile, history }: ChaosRun): string[] {
   const last = tenant.windows.at(-1);
   const beside: number[] = [];
   const without: number[] = [];
+  const halves: [number[], number[]] = [[], []]; // of those without it, by turns of its windows
   for (const request of history.requests) {
     const at = arrivedAt.get(idOf(request));
     if (request.outcome !== 'ok' || request.why === 'duplicate' || at === undefined) continue;
     if (first === undefined || last === undefined || request.endedAt < first.from || request.endedAt > last.to) continue; // before its first window the services warm up
     if (tenant.windows.some(({ to }) => request.endedAt >= to && request.endedAt < to + afterMs)) continue;
     const isBeside = tenant.windows.some(({ from, to }) => request.endedAt >= from && request.endedAt < to);
-    (isBeside ? beside : without).push(Math.max(0, at - request.endedAt));
+    const waitedMs = Math.max(0, at - request.endedAt);
+    (isBeside ? beside : without).push(waitedMs);
+    if (!isBeside) halves[tenant.windows.filter(({ to }) => to <= request.endedAt).length % 2 === 0 ? 0 : 1].push(waitedMs);
   }
   const figures = (values: readonly number[]): string =>
     `p50 ${percentile(values, 0.5)} ms, p99 ${percentile(values, 0.99)} ms (${values.length})`;
   const counts = (of: Iterable<readonly [string, number]>, unit = ''): string =>
     [...of].map(([what, count]) => `${what} ${count}${unit}`).join(', ');
   const ratio = percentile(beside, 0.99) / percentile(without, 0.99);
+  const [lower, higher] = halves.map((half) => percentile(half, 0.99)).toSorted((one, other) => one - other) as [number, number];
+  const busy = ({ busyMs, allMs }: ProcessorUse): string => `${((busyMs / allMs) * 100).toFixed(0)} %`;
   return [
     `hostile    ${tenant.windows.length} windows, ${tenant.accepted.length} events acknowledged: ${counts(states)}`,
     `  did      ${counts(tenant.outcomes)}`,
-    `  others   ack → delivered without it ${figures(without)}, beside it ${figures(beside)}; p99 × ${ratio.toFixed(2)}`,
+    `  others   ack → delivered without it ${figures(without)}, beside it ${figures(beside)}; p99 × ${ratio.toFixed(2)}, by itself × ${(higher / lower).toFixed(2)}`,
+    `  machine  ${cpus().length} cores, busy ${busy(tenant.machine.without)} without it, ${busy(tenant.machine.beside)} beside it`,
     `  healthz  longest: ${counts(health, ' ms')}`,
   ];
 }
