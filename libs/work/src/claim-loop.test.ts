@@ -308,6 +308,16 @@ test('a loop that nobody wakes looks again after the time that the last look nam
   await loop.stop();
 });
 
+test('looks that find nothing although their time had come are ever further apart, until the loop is woken', async () => {
+  const { loop, looks } = lookingLoop(() => ({ claims: [], againInMs: 0 }));
+  await vi.advanceTimersByTimeAsync(400);
+  expect(looks).toEqual([0, 0, 1, 3, 7, 15, 31, 63, 127, 227, 327]);
+  loop.wake();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(looks.slice(11)).toEqual([400, 400, 401]);
+  await loop.stop();
+});
+
 test.each([
   ['all there is looks again when it is woken, and otherwise after the poll interval', true, [0, 500, 700, 1_200]],
   ['what it had room for looks again at once and when work ends', false, [0, 0, 100, 600, 700, 1_200]],

@@ -5,7 +5,10 @@ import { Periodically } from './periodically.js';
 
 export interface Claimed<Claim> {
   readonly claims: readonly Claim[];
-  /** The time after which something may be claimed although nobody wakes the loop, ms; default: `pollMs`. */
+  /**
+   * The time after which something may be claimed although nobody wakes the loop, ms; default: `pollMs`. Looks that find nothing, one after the other, come
+   * ever later than that, up to {@link longestDoubtMs}: a time that is wrong must not keep storage busy.
+   */
   readonly againInMs?: number | undefined;
   /**
    * True: nothing more can be claimed until the loop is woken or the time is over, however much work ends. Else the loop looks again at once, unless
@@ -40,6 +43,9 @@ interface Held {
   readonly stop: AbortController;
   readonly ended: Promise<void>;
 }
+
+/** So much later than named, in ms, is the next look at most after many that found nothing. */
+export const longestDoubtMs = 100;
 
 const nothing: Claimed<never> = { claims: [] };
 const log = logger('work');
@@ -90,11 +96,15 @@ export class ClaimLoop<Claim extends object> {
   }
 
   private async run(): Promise<void> {
+    let inVain = 0; // looks since the last one that found something, or since the loop was woken
     while (!this.stopping) {
       this.woken = Promise.withResolvers(); // before the look, so that a call of `wake` during it is not lost
       const { claims, againInMs, isAll = false } = await this.claim();
       this.hasAll = isAll;
-      if ((claims.length === 0 || isAll) && !this.stopping) await this.pause(againInMs);
+      inVain = claims.length === 0 ? inVain + 1 : 0;
+      if ((claims.length > 0 && !isAll) || this.stopping) continue;
+      const leastMs = inVain < 2 ? 0 : Math.min(2 ** (inVain - 2), longestDoubtMs);
+      if (await this.pause(againInMs, leastMs)) inVain = 0;
     }
   }
 
@@ -139,10 +149,19 @@ export class ClaimLoop<Claim extends object> {
     }
   }
 
-  private async pause(atMostMs = Infinity): Promise<void> {
-    const timer = startTimer(() => this.wake(), Math.min(atMostMs, this.options.pollMs));
+  /** @returns true if something woke the loop before the time was over */
+  private async pause(namedMs = Infinity, leastMs = 0): Promise<boolean> {
+    let isOver = false;
+    const timer = startTimer(
+      () => {
+        isOver = true;
+        this.wake();
+      },
+      Math.min(Math.max(namedMs, leastMs), this.options.pollMs),
+    );
     await this.woken.promise;
     clearTimeout(timer);
+    return !isOver;
   }
 
   private async renew(): Promise<void> {

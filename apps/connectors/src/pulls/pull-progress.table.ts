@@ -99,11 +99,11 @@ const claim = statement(
    RETURNING tenant_id AS tenant, name, document_version AS version, fence::float8 AS fence, pass_since AS since,
      ${milliseconds('pass_started_at')} AS "startedAtMs", pass_reached AS reached, pass_pages AS pages, position, failures`,
 );
-/** In ms, at least 0; null if there is no pull. */
+/** In ms, negative if it is over; null if there is no pull. */
 const nextDue = statement(
   'pull.nextDue',
-  `SELECT greatest(0, ceil(extract(epoch FROM min(CASE WHEN ${isFreeLease('lease_until')} THEN next_at ELSE greatest(next_at, lease_until) END)
-     - clock_timestamp()) * 1000))::float8 AS ms FROM pull`,
+  `SELECT ceil(extract(epoch FROM min(CASE WHEN ${isFreeLease('lease_until')} THEN next_at ELSE greatest(next_at, lease_until) END)
+     - clock_timestamp()) * 1000)::float8 AS ms FROM pull`,
 );
 const mine = 'tenant_id = $1 AND name = $2 AND fence = $3';
 const renew = statement(
@@ -184,10 +184,10 @@ export class PullProgressTable {
     return this.database.query<PullClaim>(claim, [most, leaseMs]);
   }
 
-  /** The time until a pull is due; undefined if there is none. */
+  /** The time until a pull is due, at least 0; undefined if there is none. */
   async nextDueMs(): Promise<number | undefined> {
     const [row] = await this.database.query<{ ms: number | null }>(nextDue);
-    return row?.ms ?? undefined;
+    return row === undefined || row.ms === null ? undefined : Math.max(row.ms, 0);
   }
 
   /** @returns those that are still this process's */

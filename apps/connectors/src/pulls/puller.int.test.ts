@@ -477,3 +477,14 @@ test('a removed pull reads no more, and its row is forgotten', async () => {
   await documents.remove(database, { tenant, kind: 'Pull', name: 'contacts', actor: 'test' });
   await waitFor(async () => (await row()) === undefined, { what: 'the row to be forgotten' });
 });
+
+test('a puller waits for the pull that is due first, and for none where there is none', async () => {
+  const table = new PullProgressTable(database);
+  await table.forgetRemoved();
+  expect(await table.nextDueMs()).toBeUndefined();
+  items = itemsUpTo(1);
+  await pull({ everyMs: 86_400_000 });
+  start();
+  await until('a pass', ({ cursor, isFree }) => cursor !== null && isFree);
+  expect(await table.nextDueMs()).toBeGreaterThan(80_000_000);
+});
