@@ -623,6 +623,7 @@ describe('trials of flows', () => {
     const { code, out, notes } = await backtest;
     expect([code, out]).toEqual([1, id]);
     expect(notes).toContain('It stopped before its last event: LOOKS');
+    expect(notes).toContain('costs no known amount, before no known amount');
     expect(notes).toContain('Nothing was compared: the flow runs on none of the 50 events that were looked at');
   });
 

@@ -444,15 +444,16 @@ function comparisonOf({ baseRun, change }: Outcome, step: string | undefined): s
   return `compared with ${baseRun.id}  ${change}: ${changes[change]}`;
 }
 
-function amountsOf(costs: readonly Cost[]): string {
-  return costs.length === 0 ? 'nothing' : costs.map(({ amount, currency }) => `${amount} ${currency}`).join(' + ');
+/** @param none what is said where there is none: calls of models without a price cost something that nobody knows */
+function amountsOf(costs: readonly Cost[], none = 'nothing'): string {
+  return costs.length === 0 ? none : costs.map(({ amount, currency }) => `${amount} ${currency}`).join(' + ');
 }
 
 function summaryOf({ scanned, skipped, stoppedBy, summary }: Trial): string {
   const { events, same, different, failed, recovered, notRun, medianDurationMs, baseMedianDurationMs, costs, baseCosts } = summary;
   return [
     `${events} events of ${scanned} (${skipped} that the flow does not run on): ${same} the same, ${different} different, ${summary.new} new, ${notRun} not run, ${failed} failed, ${recovered} recovered`,
-    `median ${Math.round(medianDurationMs ?? 0)} ms, before ${Math.round(baseMedianDurationMs ?? 0)} ms; costs ${amountsOf(costs)}, before ${amountsOf(baseCosts)}`,
+    `median ${Math.round(medianDurationMs ?? 0)} ms, before ${Math.round(baseMedianDurationMs ?? 0)} ms; costs ${amountsOf(costs, 'no known amount')}, before ${amountsOf(baseCosts, 'no known amount')}`,
     ...(stoppedBy === null ? [] : [`It stopped before its last event: ${stoppedBy}, ${stopReasons[stoppedBy]}`]),
   ].join('\n');
 }
