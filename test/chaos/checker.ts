@@ -18,6 +18,7 @@ export const violationKinds = [
   'offset',
   'died',
   'door',
+  'cache',
 ] as const;
 export type ViolationKind = (typeof violationKinds)[number];
 

@@ -11,6 +11,7 @@ export type PlannedFault = { readonly at: number; readonly forMs: number } & (
   | { readonly kind: 'worker'; readonly target: string; readonly change: 'add' | 'remove' }
   | { readonly kind: 'sink'; readonly how: PeerFault['how']; readonly share: number }
   | { readonly kind: 'desk'; readonly how: PeerFault['how']; readonly share: number }
+  | { readonly kind: 'redis'; readonly how: 'kill' | 'hang' }
   | { readonly kind: 'model'; readonly how: 'hang' | '500' | '503' | '429' | 'brokenJson' | 'delay' }
 );
 
@@ -68,6 +69,7 @@ function drawing(random: SeededRandom): Record<InjectedKind, (at: number) => Pla
   const sinkFaults = takingTurns(random, ['lost answers', 'hang', 'reset', 500, 503, 429] as const);
   const deskFaults = takingTurns(random, ['lost answers', 'hang', 'reset', 500, 503, 429] as const);
   const modelFaults = takingTurns(random, ['hang', '500', '503', '429', 'brokenJson', 'delay'] as const);
+  const redisFaults = takingTurns(random, ['kill', 'hang'] as const);
   const ms = (min: number, max: number): number => Math.round(random.between(min, max));
   return {
     kill: (at) => ({ kind: 'kill', at, forMs: ms(200, 3_000), target: killed() }),
@@ -80,6 +82,7 @@ function drawing(random: SeededRandom): Record<InjectedKind, (at: number) => Pla
     },
     sink: (at) => ({ kind: 'sink', at, forMs: ms(2_000, 10_000), how: sinkFaults(), share: random.pick([1, 1, 0.3]) }),
     desk: (at) => ({ kind: 'desk', at, forMs: ms(2_000, 8_000), how: deskFaults(), share: 1 }),
+    redis: (at) => ({ kind: 'redis', at, forMs: ms(2_000, 8_000), how: redisFaults() }),
     model: (at) => ({ kind: 'model', at, forMs: ms(2_000, 8_000), how: modelFaults() }),
   };
 }

@@ -8,6 +8,7 @@ import type { PromiseViolation, ViolationKind } from './checker.js';
 import { actingDocuments, checkActing, readActing } from './acting.js';
 import { checkTicks, clockDocuments, clockSpan, readTicks } from './clock.js';
 import { applyToPostgres } from './documents.js';
+import { StrickenRedis, cachingDocuments, checkCached, readCached } from './caching.js';
 import { copyCompiledCode, plantedBugs } from './compiled-code.js';
 import { DecisionCallers, checkDecisions, checkStreams, decisionDocuments, issueCallerKey, readDecisions } from './deciding.js';
 import { Desk } from './desk.js';
@@ -31,6 +32,7 @@ import { ReleaseMissing, buildRelease, copyRelease } from './release-before.js';
 import { Reviewers, checkReviews, readReviews, reviewDocuments } from './reviewing.js';
 import { report } from './report.js';
 import type { ChaosRun } from './report.js';
+import { hasRedis } from '#libs/testing';
 import { Sink } from './sink.js';
 import { System } from './system.js';
 import { Trier, TriedSink, checkTried, readTried, triedDocuments } from './trying.js';
@@ -83,6 +85,7 @@ function lastLine(): string {
 function optionsOrExit(): { options: ChaosOptions; plan: PlannedFault[] } {
   return parsedOrExit(usage, () => {
     const read = readOptions(process.argv.slice(2));
+    if (read.faults.includes('redis') && !hasRedis()) throw new Error('--faults redis needs /usr/bin/redis-server');
     return { options: read, plan: planFaults({ seed: read.seed, kinds: read.faults, durationMs: read.minutes * 60_000 }) };
   });
 }
@@ -97,9 +100,11 @@ async function carryOut({
   plants,
   watch: isWatched,
   before,
+  faults,
   hostile,
   hostileActions,
 }: ChaosOptions): Promise<ChaosRun> {
+  const redis = faults.includes('redis') ? await StrickenRedis.start() : undefined;
   const [sink, desk, triedSink] = [await Sink.start(history), await Desk.start(history), await TriedSink.start()];
   const tenant = hostile ? await HostileTenant.create(history, seed, hostileActions) : undefined;
   const after = copyCompiledCode(directory, plants);
@@ -112,6 +117,7 @@ async function carryOut({
     root: roots?.before ?? after,
     brokerRoot: after,
     isBefore: roots !== undefined,
+    redisUrl: redis?.url,
     sink,
   });
   // The release before knows no schedules.
@@ -127,6 +133,7 @@ async function carryOut({
       ...decisionDocuments(),
       ...triedDocuments(triedSink.url),
     ]);
+  if (redis !== undefined) await applyToPostgres(system.postgres.serviceUrl, cachingDocuments(`${system.model}/v1`));
   const callerKey = isActing ? await issueCallerKey(system.postgres.serviceUrl) : undefined;
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
   const prometheus = isWatched ? await DashboardWatch.start(system.services) : undefined;
@@ -135,7 +142,7 @@ async function carryOut({
   const reviewers = isActing ? new Reviewers(system.graphql) : undefined;
   const callers = callerKey === undefined ? undefined : new DecisionCallers(system.doors, callerKey);
   const trier = isActing ? new Trier(system.graphql) : undefined;
-  const nemesis = new Nemesis(system, { sink, desk }, history, tell);
+  const nemesis = new Nemesis(system, { sink, desk, redis }, history, tell);
   tell(`everything runs; partners begin (seed ${seed})`);
   const began = history.now();
   const cpuBefore = system.cpuMs;
@@ -186,12 +193,14 @@ async function carryOut({
   const decided = callers && { callers, stored: await readDecisions(system.postgres.serviceUrl) };
   const triedEvidence = trier && (await readTried(system.postgres.serviceUrl));
   const pulled = isActing ? await readEntries(system.postgres.serviceUrl) : undefined;
+  const cached = redis && (await readCached(system.postgres.serviceUrl));
   const stands = tenant && { tenant, health, states: await hostileStates(system.postgres.serviceUrl, tenant) };
   tell('Postgres and the log are read');
   await system.stop();
   await sink.stop();
   await desk.stop();
   await triedSink.stop();
+  await redis?.stop();
   tenant?.close();
   const { surprises } = system;
   const violations = [
@@ -203,6 +212,7 @@ async function carryOut({
     ...(reviewed ? checkReviews(history, reviewed.stored, reviewed.told) : []),
     ...(decided ? [...checkDecisions(decided.callers.answers, decided.stored), ...checkStreams(decided.callers.streams)] : []),
     ...(triedEvidence ? checkTried(triedEvidence, triedSink.arrivals) : []),
+    ...(cached ? checkCached(history, cached) : []),
     ...lostOfHostile(stands?.states),
     ...(roots ? errorsAtTheDoor(history.requests) : []),
   ];
@@ -218,6 +228,7 @@ async function carryOut({
     decided,
     tried: trier && { evidence: triedEvidence!, promotions: trier.promotions },
     acted: acted && { evidence: acted, reads: desk.reads },
+    cached,
     violations,
     stuck,
     surprises,

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PlannedFault } from './fault-plan.js';
 import type { History } from './history.js';
+import type { StrickenRedis } from './caching.js';
 import type { Desk } from './desk.js';
 import type { Sink } from './sink.js';
 import type { System } from './system.js';
@@ -15,7 +16,7 @@ export class Nemesis {
 
   constructor(
     private readonly system: System,
-    private readonly peers: { readonly sink: Sink; readonly desk: Desk },
+    private readonly peers: { readonly sink: Sink; readonly desk: Desk; readonly redis: StrickenRedis | undefined },
     private readonly history: History,
     private readonly tell: (line: string) => void,
   ) {}
@@ -46,7 +47,7 @@ export class Nemesis {
     } finally {
       this.busy.delete(target);
     }
-    const kills = fault.kind === 'kill' || fault.kind === 'broker' || fault.kind === 'postgres' ? 1 : 0;
+    const kills = ['kill', 'broker', 'postgres'].includes(fault.kind) || (fault.kind === 'redis' && fault.how === 'kill') ? 1 : 0;
     this.history.faults.push({ kind: fault.kind, what: describe(fault), at, healedAt: this.history.now(), kills });
   }
 
@@ -57,6 +58,7 @@ export class Nemesis {
     else if (fault.kind === 'postgres') await this.endPostgres(fault);
     else if (fault.kind === 'worker') await this.changeWorkers(fault);
     else if (fault.kind === 'sink' || fault.kind === 'desk') await this.breakPeer(fault);
+    else if (fault.kind === 'redis') await this.strikeRedis(fault);
     else await this.breakModel(fault);
   }
 
@@ -98,6 +100,13 @@ export class Nemesis {
     peer.heal();
   }
 
+  private async strikeRedis({ how, forMs }: Of<'redis'>): Promise<void> {
+    const redis = this.peers.redis!; // a run has one if this kind of fault was asked for
+    await redis.strike(how);
+    await pause(forMs);
+    await redis.heal(how);
+  }
+
   /** Does nothing if the model is down at that moment. */
   private async breakModel({ how, forMs }: Of<'model'>): Promise<void> {
     const faults = `${this.system.model}/faults`;
@@ -137,6 +146,8 @@ function describe(fault: PlannedFault): string {
     case 'sink':
     case 'desk':
       return `the ${fault.kind} answers ${fault.how} to ${fault.share === 1 ? 'everybody' : `${fault.share * 100} % of the customers`} for ${seconds}`;
+    case 'redis':
+      return fault.how === 'kill' ? `kill -9 Redis, up again and empty after ${seconds}` : `SIGSTOP Redis for ${seconds}`;
     default:
       return `the model answers ${fault.how} for ${seconds}`;
   }

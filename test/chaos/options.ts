@@ -3,8 +3,10 @@ import { positive } from '../options.js';
 import { defaultBefore } from './release-before.js';
 
 /** The kinds of faults that the nemesis injects. All of them heal. */
-export const injectedKinds = ['kill', 'pause', 'broker', 'postgres', 'worker', 'sink', 'desk', 'model'] as const;
+export const injectedKinds = ['kill', 'pause', 'broker', 'postgres', 'worker', 'sink', 'desk', 'model', 'redis'] as const;
 export type InjectedKind = (typeof injectedKinds)[number];
+/** Runs with Redis have a flow more, and need its program, so only who names it has it. */
+const usualKinds = injectedKinds.filter((kind) => kind !== 'redis');
 /** `upgrade` is carried out alone: what it counts at the doors would mean nothing beside other faults. */
 export const faultKinds = [...injectedKinds, 'upgrade'] as const;
 export type FaultKind = (typeof faultKinds)[number];
@@ -66,7 +68,7 @@ export function readOptions(args: readonly string[]): ChaosOptions {
       rate: { type: 'string', default: '200' },
       customers: { type: 'string', default: '50' },
       log: { type: 'string', default: 'local' },
-      faults: { type: 'string', default: injectedKinds.join(',') },
+      faults: { type: 'string', default: usualKinds.join(',') },
       before: { type: 'string', default: defaultBefore },
       'quiet-minutes': { type: 'string', default: '3' },
       plant: { type: 'string' },

@@ -1,4 +1,5 @@
 import { cpus } from 'node:os';
+import type { CachedRun } from './caching.js';
 import { percentile } from '../bench/numbers.js';
 import type { ActingEvidence } from './acting.js';
 import type { Desk } from './desk.js';
@@ -31,6 +32,8 @@ export interface ChaosRun {
   readonly ticks: number | undefined;
   /** The length of the list that a pull read, and the records on the log beyond the first ones of its entries; undefined if there was none. */
   readonly entries: { readonly length: number; readonly repeats: number } | undefined;
+  /** The runs of the flow with a cache; undefined if there was no Redis. */
+  readonly cached: readonly CachedRun[] | undefined;
   /** The work of flows at the desk; undefined if there were none that act. */
   readonly acted: { readonly evidence: ActingEvidence; readonly reads: Desk['reads'] } | undefined;
   /** Reviews, and what people were told about their decisions; undefined if nobody was asked. */
@@ -75,6 +78,7 @@ export function report(run: ChaosRun): string[] {
     ...reviewLines(run),
     ...decisionLines(run),
     ...trialLines(run),
+    ...cacheLines(run),
     ...hostileLines(run),
     ...dashboardLines(run),
     ...violationLines(run),
@@ -215,6 +219,13 @@ function trialLines({ tried }: ChaosRun): string[] {
   const { trials, runs } = tried.evidence;
   const promoted = runs.filter(({ version }) => version === 1).length;
   return [`trials     ${trials.length} kept at the end; ${tried.promotions} promotions made ${promoted} generations`];
+}
+
+function cacheLines({ cached }: ChaosRun): string[] {
+  if (cached === undefined) return [];
+  return [
+    `cache      ${cached.length} runs of a flow with a cache, ${cached.filter(({ hasAsked }) => hasAsked).length} of which asked the model`,
+  ];
 }
 
 /** After a hostile window its work goes on for a while. These events count neither as beside it nor as without it. */

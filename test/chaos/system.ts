@@ -20,6 +20,8 @@ export interface SystemOptions {
   readonly sink: Sink;
   /** Documents of other tenants. */
   readonly more: readonly object[];
+  /** The Redis that processes share; default: none. */
+  readonly redisUrl?: string | undefined;
   /** The code of the local broker, which stands for a Kafka that no release of ours brings; default: `root`. */
   readonly brokerRoot?: string;
   /** True if `root` is the release before. It migrates Postgres and takes the documents through its API; there are two doors, behind a balancer. */
@@ -59,7 +61,7 @@ export class System {
 
   /** The services over a Postgres and a log that run already. They do not run yet. */
   static async over(
-    options: Pick<SystemOptions, 'directory' | 'root' | 'sink' | 'isBefore'>,
+    options: Pick<SystemOptions, 'directory' | 'root' | 'sink' | 'isBefore' | 'redisUrl'>,
     postgres: KillablePostgres,
     log: ChaosLog,
   ): Promise<System> {
@@ -117,7 +119,7 @@ export class System {
 }
 
 async function createServices(
-  { directory, root, isBefore = false }: Pick<SystemOptions, 'directory' | 'root' | 'isBefore'>,
+  { directory, root, isBefore = false, redisUrl }: Pick<SystemOptions, 'directory' | 'root' | 'isBefore' | 'redisUrl'>,
   postgres: KillablePostgres,
   log: ChaosLog,
 ): Promise<KeptProcess[]> {
@@ -135,8 +137,16 @@ async function createServices(
     SECRETS_KEY: chaosKeys.secretsKey,
   };
   const model = await create('local-model', 'local-model', observed);
+  const sharing: Record<string, string> = redisUrl === undefined ? {} : { REDIS_URL: redisUrl };
   const reaching = { DELIVERY_ALLOW_PRIVATE_ADDRESSES: 'true' };
-  const ai = { ...shared, MODEL_BASE_URL: `${model.url}/local-model/v1`, MODEL_API_KEY: 'local', RUN_RETRIES: '20', ...reaching };
+  const ai = {
+    ...shared,
+    MODEL_BASE_URL: `${model.url}/local-model/v1`,
+    MODEL_API_KEY: 'local',
+    RUN_RETRIES: '20',
+    ...reaching,
+    ...sharing,
+  };
   const connectors = {
     ...shared,
     ...reaching,
@@ -145,7 +155,7 @@ async function createServices(
   };
   const others = await Promise.all([
     ...(isBefore ? ['ingestion', 'ingestion-2'] : ['ingestion']).map((name) =>
-      create(name, 'ingestion', { ...shared, INTAKE_LOG_EVERY: '0' }),
+      create(name, 'ingestion', { ...shared, ...sharing, INTAKE_LOG_EVERY: '0' }),
     ),
     create('query', 'query', { ...shared, QUERY_DATABASE_URL: postgres.queryUrl, OPERATOR_KEY: chaosKeys.operator }),
     ...[1, 2, 3].map((number) => create(`ai-processing-${number}`, 'ai-processing', ai)),

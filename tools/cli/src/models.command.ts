@@ -16,7 +16,7 @@ async function modelProviders(connection: Connection): Promise<ModelProvider[]> 
   return asked.modelProviders;
 }
 
-/** What the model providers list: those of the installation, and those of the tenant, by the applied version of their documents. */
+/** Lists of models by their providers: those of the installation, and those of the tenant, by the applied version of their documents. */
 export interface ProviderLists {
   readonly installation: readonly ModelList[];
   readonly tenant: string | undefined;
