@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { document } from '#libs/contracts';
 import type { SourceDocument, SourceSpec } from '#libs/contracts';
@@ -146,6 +146,36 @@ describe('of a request is kept', () => {
     const kept = keptOf(source, { headers: { 'x-sig': 'ab' }, body: '{"debug":"a shared secret"}' });
     expect([kept.body.length, kept.bodyBytes, kept.redacted]).toEqual([0, 27, ['body']]);
     await expect(readAgain(source, kept)).rejects.toThrow('its body held a secret of the source');
+  });
+
+  test.each([
+    ['a parameter that a handshake compares', { ...hmac, parameters: { verifyToken: { value: 'a-long-verify-token' } } }],
+    ['a parameter of a preset', { scheme: 'meta', secrets: hmac.secrets, parameters: { verifyToken: { value: 'a-long-verify-token' } } }],
+    [
+      'a parameter where the secrets of the scheme are public keys',
+      {
+        ...hmac,
+        custom: { kind: 'asymmetric', algorithm: 'ed25519', header: 'x-sig' },
+        secrets: [{ value: generateKeyPairSync('ed25519').publicKey.export({ format: 'pem', type: 'spki' }) }],
+        parameters: { word: { value: 'a-long-verify-token' } },
+      },
+    ],
+    ['an address that is a secret', { ...hmac, publicUrl: { value: 'https://acme.example/a-long-verify-token' } }],
+  ])('nothing of %s', (_what, spec) => {
+    const text = 'publicUrl' in spec ? spec.publicUrl.value : 'a-long-verify-token';
+    const kept = keptOf(sourceWith(spec), {
+      headers: { 'x-leak': `it is ${text}` },
+      target: `/webhooks/acme.partner?note=${text}`,
+      body: `{"debug":"${text}"}`,
+    });
+    expect(JSON.stringify({ ...kept, body: kept.body.toString('utf8') })).not.toContain('a-long-verify-token');
+    expect(kept.redacted).toEqual(['header x-leak', 'query note', 'body']);
+  });
+
+  test('a parameter that the document has as plain text, because it is no secret', () => {
+    const source = sourceWith({ ...hmac, parameters: { organization: 'org-4711-4711' } });
+    const kept = keptOf(source, { headers: { 'x-organization': 'org-4711-4711' }, body: '{"of":"org-4711-4711"}' });
+    expect(kept.redacted).toEqual([]);
   });
 
   test('the beginning of a long body, which cannot be verified again', async () => {

@@ -45,7 +45,9 @@ export class RequestRedaction {
     this.credentials = credentialPlacesOf(source);
     this.known = new Set([...this.signed.headers, ...headersRead(source)]);
     // Public keys and certificates are no secrets, and stand in requests of some schemes.
-    const secrets = isPublic(source.preset.scheme) ? [] : source.secrets.flatMap(formsOf).filter(({ length }) => length >= shortestSecret);
+    const secrets = [...(isPublic(source.preset.scheme) ? [] : source.secrets.flatMap(formsOf)), ...source.confidential].filter(
+      ({ length }) => length >= shortestSecret,
+    );
     this.secrets = new Redaction(secrets);
     this.secretBytes = secrets.map((secret) => Buffer.from(secret));
   }

@@ -36,10 +36,12 @@ export interface WebhookSource {
   readonly signsForAnybody: boolean;
   /** The values that the document gives the provider's parameters. */
   readonly parameters: Readonly<Record<string, string>>;
+  /** The texts of parameters and of an address that the document has as secrets. */
+  readonly confidential: readonly string[];
 }
 
 /** The parts of a source that decide which parts of its requests are secrets. */
-export type SecretParts = Pick<WebhookSource, 'preset' | 'expressions' | 'secrets'>;
+export type SecretParts = Pick<WebhookSource, 'preset' | 'expressions' | 'secrets' | 'confidential'>;
 
 /** The fields of a CloudEvent are its attributes. Expressions see them as `ce-…` headers in all three content modes. */
 const cloudEventAttributes: Extraction = {
@@ -70,7 +72,16 @@ export function resolveSource(tenant: string, name: string, spec: SourceSpec): S
 export function secretPartsOf(spec: SourceSpec): SecretParts | undefined {
   const preset = presetOf(spec);
   if (preset === undefined || spec.scheme === 'api-key') return undefined;
-  return { preset, expressions: textsOf(extractionOf(spec, preset)), secrets: spec.secrets.map(clearText) };
+  return {
+    preset,
+    expressions: textsOf(extractionOf(spec, preset)),
+    secrets: spec.secrets.map(clearText),
+    confidential: confidentialOf(spec),
+  };
+}
+
+function confidentialOf({ publicUrl, parameters = {} }: Exclude<SourceSpec, { scheme: 'api-key' }>): string[] {
+  return [publicUrl, ...Object.values(parameters)].flatMap((value) => (typeof value === 'object' ? [clearText(value)] : []));
 }
 
 function extractionOf(spec: SourceSpec, defaults: Extraction): Extraction {
@@ -98,6 +109,7 @@ function webhookOf(preset: Preset, spec: Exclude<SourceSpec, { scheme: 'api-key'
     key: secrets[0] === undefined ? undefined : keyOf(preset.scheme, secrets[0]),
     signsForAnybody: preset.handshakes.some(signsForAnybody),
     parameters,
+    confidential: confidentialOf(spec),
     verifier: createVerifier(preset.scheme, secrets, { aliases: preset.aliases, publicUrl, parameters }),
   };
 }

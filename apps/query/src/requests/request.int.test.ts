@@ -108,6 +108,14 @@ describe('a request that was kept before its source was mended', () => {
     expect(await shown(id)).toMatchObject({ query: 'k=[redacted]&n=1', redacted: ['header x-note', 'query k', 'body'] });
   });
 
+  test('shows no more a parameter that is a secret by the source as it is now', async () => {
+    const id = await keep({ headers: { 'X-Leak': 'a-long-verify-token' }, body: '{"note":"a-long-verify-token"}' });
+    const custom = { header: 'x-sig', template: '{body}' };
+    await source(secret, { scheme: 'custom', custom, parameters: { verifyToken: { value: 'a-long-verify-token' } } });
+    const redacted = ['header x-leak', 'body'];
+    expect(await shown(id)).toMatchObject({ headers: [{ name: 'X-Leak', value: '[redacted]' }], redacted, body: '' });
+  });
+
   test('is verified by all that was kept of it, and the list shows as little as the request alone', async () => {
     const id = await keep({ query: `note=${encodeURIComponent(secret)}` });
     await source(secret);
