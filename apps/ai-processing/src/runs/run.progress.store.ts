@@ -313,7 +313,7 @@ const firstWaitsFrom = firstStepsFrom + stepColumns.size + newDeliveryColumns.si
 
 /**
  * Stores events' only runs together with their first progress: claimed with fence 1, finished, or released. Nothing is stored for an event that has runs
- * of its own already. A run starts before Postgres sees it, but never after it ends by Postgres' clock.
+ * of its own already, or one of this flow that a command made. A run starts before Postgres sees it, but never after it ends by Postgres' clock.
  */
 const beginning = (name: string, more = '', selected = result): Statement =>
   statement(
@@ -328,7 +328,8 @@ const beginning = (name: string, more = '', selected = result): Statement =>
        unanswered, failures, decide_by, decision, deliveries, default_reason, error_code, error_message
      FROM (SELECT *, 0 AS generation FROM ${firstColumns.unnest('first', 2)}) AS first
      WHERE NOT ${isLate('first', 'first.decide_by')} AND NOT EXISTS (
-       SELECT FROM run AS earlier WHERE earlier.tenant_id = first.tenant_id AND earlier.event_id = first.event_id AND earlier.generation = 0)
+       SELECT FROM run AS earlier WHERE earlier.tenant_id = first.tenant_id AND earlier.event_id = first.event_id
+         AND (earlier.generation = 0 OR (earlier.flow = first.flow AND first.decide_by IS NULL)))
      ORDER BY ${lockOrder}
      ON CONFLICT (tenant_id, event_id, flow, generation) DO NOTHING
      RETURNING tenant_id, id, fence, event_id, customer, finished_at),

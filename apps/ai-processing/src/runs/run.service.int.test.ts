@@ -194,7 +194,7 @@ const contextOf = (more: Partial<RecordContext> = {}): RecordContext => ({
 const announced = (schema: string) => appended.filter((one) => one.schema === schema).map(({ value }) => value);
 const states = statement(
   'test.runs',
-  'SELECT flow, flow_version, generation, state, fence, failures, decision, error_code FROM run WHERE tenant_id = $1 ORDER BY flow, generation',
+  'SELECT flow, flow_version, generation, state, fence, failures, decision, error_code, command_id FROM run WHERE tenant_id = $1 ORDER BY flow, generation',
 );
 const deliveryRows = statement('test.service.deliveries', 'SELECT * FROM delivery WHERE tenant_id = $1 ORDER BY position');
 const stored = () => database.query<Record<string, unknown>>(states, [tenant]);
@@ -244,7 +244,7 @@ test('a run without a call is stored once, finished; a repeat of its event is an
   expect(new Set(completed.map((one) => JSON.stringify(one))).size).toBe(1);
 });
 
-test('an event to which a flow was promoted has its own runs all the same, whether they began before or not, and a repeat announces these alone', async () => {
+test('an event to which a flow was promoted has its own runs of other flows all the same, whether they began before or not', async () => {
   await apply('own', { on: { types: ['order.paid'] }, steps: [{ id: 'a', map: { expression: '1' } }] });
   await apply('other', { on: { types: ['order.paid'], sources: ['shop'] }, steps: [{ id: 'a', map: { expression: '3' } }] });
   await apply('any', { on: { types: ['nothing'] }, steps: [{ id: 'a', map: { expression: '2' } }] });
@@ -258,11 +258,41 @@ test('an event to which a flow was promoted has its own runs all the same, wheth
   const own = { flow: 'own', generation: 0, state: 'completed', decision: 1 };
   const other = { flow: 'other', generation: 0, state: 'completed', decision: 3 };
   expect(await stored()).toMatchObject([promoted, promoted, promoted, other, other, own, own, own]);
-  appended = [];
   for (const event of [before, after, asking]) await runs.runFlows(event, contextOf());
-  const flows = announced('run.completed.v1').map(({ flow }) => flow);
-  expect(flows).toHaveLength(5);
-  expect(flows).not.toContain('any');
+  expect(await stored()).toHaveLength(8);
+});
+
+test.each(['replayed', 'promoted'])('a flow that was %s on an event before its own runs began is not run again by these', async (how) => {
+  await apply('triage', { steps: [{ id: 'a', map: { expression: '1' } }, tell] });
+  await apply('other', { steps: [{ id: 'a', map: { expression: '2' } }] });
+  const event = eventOf('1');
+  if (how === 'replayed') await runs.rerunFlows(event, 'cmd_1', 'triage', contextOf());
+  else {
+    const outcome = { flow: 'triage', version: 1, waits: false, decision: 1, deliveries: [], steps: [] };
+    await runs.promote(event, outcome, 'cmd_1', contextOf());
+  }
+  await runs.runFlows(event, contextOf());
+  await runs.runFlows(event, contextOf({ attempt: 2 }));
+  expect(await stored()).toMatchObject([
+    { flow: 'other', generation: 0, command_id: null },
+    { flow: 'triage', generation: 1, command_id: 'cmd_1', state: 'completed' },
+  ]);
+  await runs.rerunFlows(event, 'cmd_2', 'triage', contextOf());
+  expect(await stored()).toMatchObject([{ flow: 'other' }, { flow: 'triage' }, { flow: 'triage', generation: 2, command_id: 'cmd_2' }]);
+});
+
+test('the record of an event waits for a run of its flow that a command has begun', async () => {
+  await apply('triage', { steps: [infer('assess')] });
+  const event = eventOf('1');
+  failWith(500);
+  await expect(runs.rerunFlows(event, 'cmd_1', 'triage', contextOf())).rejects.toThrow(RunsUnfinished);
+  await expect(runs.runFlows(event, contextOf())).rejects.toThrow(RunsUnfinished);
+  answerWith(() => ({ topic: 'billing' }));
+  await runs.rerunFlows(event, 'cmd_1', 'triage', contextOf({ attempt: 2 }));
+  const before = asked.length;
+  await runs.runFlows(event, contextOf({ attempt: 2 }));
+  expect(asked).toHaveLength(before);
+  expect(await stored()).toMatchObject([{ generation: 1, command_id: 'cmd_1' }]);
 });
 
 test('an event whose flow was replaced by another one since keeps its run', async () => {

@@ -222,7 +222,7 @@ export class RunService {
   /** Announces a finished run again, because the process that finished it may have crashed before its announcement. */
   private async standBy(run: Run, commandId: string | null, event: EventReceived): Promise<EndedRun> {
     if (run.state === 'running') throw new RunLeasedElsewhere(run.id, run.leaseLeftMs);
-    if (run.commandId !== commandId) throw new RunLeasedElsewhere(run.id, 0); // the next try takes the generation after it
+    if (commandId !== null && run.commandId !== commandId) throw new RunLeasedElsewhere(run.id, 0); // the next try takes the generation after it
     return this.announced(run, event);
   }
 }
@@ -244,7 +244,7 @@ function requested({ flow, flowVersion }: DecisionRequest): PlannedFlow {
   return { name: flow, version: flowVersion };
 }
 
-/** Generation 0 is that of the event's own runs, also where they have not begun: they begin unless there are any. */
+/** Generation 0 is that of the event's own runs, also where they have not begun. */
 function nextOf(last: ReadonlyMap<string, number>, { name }: PlannedFlow): number {
   return (last.get(name) ?? 0) + 1;
 }

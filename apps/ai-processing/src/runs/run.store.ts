@@ -150,20 +150,32 @@ const startingRunColumns = columns<PlannedRun & { readonly traceId: string | nul
   decide_by: ['timestamptz', (run) => run.decideBy],
 });
 
-/** Claims events' own runs. If an event has runs already, only those are claimed. Also returns the runs that it may not claim. */
+/**
+ * Claims events' own runs. If an event has such runs already, only those are claimed. A flow that a command has run on the event before them is not run again,
+ * so that the event acts once; but a caller who waits has a run of his own. Also returns the runs that may not be claimed: own ones, and the last that a
+ * command made of each planned flow.
+ */
 const start = statement(
   'run.start',
-  `WITH earlier AS (
-     SELECT run.* FROM ${startingEventColumns.unnest('event', 2)} JOIN run USING (tenant_id, event_id)
-     WHERE run.generation = 0),
+  `WITH planned AS (SELECT *, 0 AS generation FROM ${startingRunColumns.unnest('planned', 2 + startingEventColumns.size)}),
+   own AS (
+     SELECT run.* FROM ${startingEventColumns.unnest('event', 2)} JOIN run USING (tenant_id, event_id) WHERE run.generation = 0),
+   before AS (
+     SELECT DISTINCT ON (tenant_id, event_id, flow) run.* FROM planned JOIN run USING (tenant_id, event_id, flow)
+     WHERE run.command_id IS NOT NULL AND planned.decide_by IS NULL
+       AND NOT EXISTS (SELECT FROM own WHERE own.tenant_id = planned.tenant_id AND own.event_id = planned.event_id AND own.flow = planned.flow)
+     ORDER BY tenant_id, event_id, flow, run.generation DESC),
+   earlier AS (SELECT * FROM own UNION ALL SELECT * FROM before),
    claimed AS (
      INSERT INTO run (${startingRunColumns.names}, generation, state, lease_until)
      SELECT ${startingRunColumns.names}, generation, 'running', clock_timestamp() + $1 * interval '1 millisecond'
      FROM (
-       SELECT *, 0 AS generation FROM ${startingRunColumns.unnest('planned', 2 + startingEventColumns.size)}
-       WHERE NOT EXISTS (SELECT FROM earlier WHERE earlier.tenant_id = planned.tenant_id AND earlier.event_id = planned.event_id)
+       SELECT * FROM planned
+       WHERE NOT EXISTS (SELECT FROM own WHERE own.tenant_id = planned.tenant_id AND own.event_id = planned.event_id)
+         AND NOT EXISTS (SELECT FROM before
+           WHERE before.tenant_id = planned.tenant_id AND before.event_id = planned.event_id AND before.flow = planned.flow)
        UNION ALL
-       SELECT ${startingRunColumns.names}, generation FROM earlier AS run WHERE state = 'running' AND ${isFree}
+       SELECT ${startingRunColumns.names}, generation FROM own AS run WHERE state = 'running' AND ${isFree}
      ) AS wanted
      ORDER BY ${lockOrder}
      ${claimIt})
