@@ -35,7 +35,8 @@ export async function apply(
     expectedVersions: surplus.map(versionOf),
     dryRun: true,
   });
-  for (const { path, message } of warnings) output.note(`warning: ${located({ path: ['input', ...path], message }, documents)}`);
+  for (const { path, message } of warnings)
+    output.note(`warning: ${path[0] === 'remove' ? `--prune: ${message}` : located({ path: ['input', ...path], message }, documents)}`);
   for (const change of planned) output.result(change, textOf(change));
   const changing = planned.filter(({ change }) => change !== 'UNCHANGED' && change !== 'REMOVED').length;
   if (changing + surplus.length === 0) return output.note('Nothing to change.');

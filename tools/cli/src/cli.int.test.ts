@@ -265,6 +265,24 @@ test('where nothing is found, a name of something that does not exist is told, w
     expect([command, await millrace(command)]).toEqual([command, { code: 0, out: '', notes: '' }]);
 });
 
+test('delete and apply --prune warn of runs that have not ended and may need what goes', async () => {
+  const path = file('all.yaml', documents());
+  expect(await millrace(['apply', '-f', path])).toMatchObject({ code: 0 });
+  const told = flow('tell', 'hub');
+  file('all.yaml', documents() + source('hub') + told);
+  expect(await millrace(['apply', '-f', path])).toMatchObject({ code: 0 });
+  await server.rows.event({ tenant, id: 'evt_1' });
+  await server.rows.run({ tenant, id: 'run_1', event: 'evt_1', flow: 'tell', state: 'waiting' });
+  const [owner] = documents().split('---');
+  file('all.yaml', owner!);
+  const warning = 'may be needed by 1 run that has not ended, 1 of which wait (tell, version 1): once Destination/crm is gone';
+  const pruned = await millrace(['apply', '--prune', '--dry-run', '-f', path]);
+  expect(pruned).toMatchObject({ code: 0, notes: expect.stringContaining(`warning: --prune: ${warning}`) as string });
+  expect(await millrace(['delete', 'flow', 'tell'])).toMatchObject({ code: 0, notes: '' });
+  const deleted = await millrace(['delete', 'destination', 'crm']);
+  expect(deleted).toMatchObject({ code: 0, notes: expect.stringContaining(`warning: Destination/crm ${warning}`) as string });
+});
+
 describe('models', () => {
   const infer = (model: string): string =>
     flow('assess', 'hub').replace('deliver: { destination: crm }', `infer: { model: ${model}, instructions: i, output: { type: object } }`);

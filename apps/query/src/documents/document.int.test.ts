@@ -293,6 +293,34 @@ test('a document that is in use stays; one that is not can be removed, and comes
   expect(changes(await apply(tenant, all(tenant)))).toContain('Flow CREATED 3');
 });
 
+test('a removal says how many runs that have not ended may need the document, by the versions of flows that they keep', async () => {
+  const tenant = uniqueName('tenant');
+  const [owner, flow, crm] = all(tenant);
+  await apply(tenant, [owner!, flow!, crm!]);
+  const kept = document(tenant, 'Flow', 'triage', { steps: [{ id: 'note', map: { expression: 'event.type' } }] });
+  await apply(tenant, [kept]);
+  for (const [n, state] of ['waiting', 'running', 'failed', 'completed', 'waiting'].entries()) {
+    await server.rows.event({ tenant, id: `evt_${n}` });
+    await server.rows.run({ tenant, id: `run_${n}`, event: `evt_${n}`, state, flowVersion: n === 4 ? 2 : 1 });
+  }
+  const doubt =
+    'may be needed by 2 runs that have not ended, 1 of which wait (triage, version 1): once Destination/crm is gone, they fail when they come to it, so let them end, or cancel them';
+  const { applyDocuments } = await server.data<Applied>(
+    { operatorIn: tenant },
+    `mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents, remove: [{ kind: Destination, name: "crm" }], dryRun: true }) {
+      __typename ... on ApplyDocumentsSuccess { warnings { path message } } } }`,
+    { documents: [owner] },
+  );
+  expect(applyDocuments.warnings).toEqual([{ path: ['remove', '0', 'name'], message: doubt }]);
+  const remove = (kind: string, name: string) =>
+    server.data<{ removeDocument: object }>(
+      { operatorIn: tenant },
+      `mutation { removeDocument(input: { kind: ${kind}, name: "${name}" }) { ... on RemoveDocumentSuccess { warnings { path message } } } }`,
+    );
+  expect(await remove('Destination', 'crm')).toEqual({ removeDocument: { warnings: [{ path: ['name'], message: doubt }] } });
+  expect(await remove('Flow', 'triage')).toEqual({ removeDocument: { warnings: [] } });
+});
+
 test('a Tenant document stays as long as keys of the tenant are in force', async () => {
   const tenant = uniqueName('tenant');
   await apply(tenant, [all(tenant)[0]!]);

@@ -143,7 +143,11 @@ export const applyDocuments = command({
   }),
   result: {
     changes: z.array(documentChange).describe('One per document in the order given, then one per removed document.'),
-    warnings: z.array(documentWarning).describe('What is allowed and perhaps a mistake, in the order of the documents.'),
+    warnings: z
+      .array(documentWarning)
+      .describe(
+        'What is allowed and perhaps a mistake, in the order of the documents; then, of what is removed, how many runs that have not ended may need it.',
+      ),
     dryRun: z.boolean().describe('True if nothing was changed, because the input asked for that.'),
   },
   failures: ['document.invalid', 'document.versionMismatch', 'secretStore.unavailable'],
@@ -160,7 +164,10 @@ export const removeDocument = command({
     name: z.string().describe('The name of the document.'),
     expectedVersion: z.int().nullish().describe('If another version is current, nothing is removed. Default: whichever is current.'),
   }),
-  result: { change: documentChange.describe('What was removed.') },
+  result: {
+    change: documentChange.describe('What was removed.'),
+    warnings: z.array(documentWarning).describe('How many runs that have not ended may need it; empty if none does.'),
+  },
   failures: ['document.unknown', 'document.invalid', 'document.versionMismatch'],
 });
 export type RemoveDocumentInput = InputOf<typeof removeDocument>;

@@ -4,9 +4,10 @@ import { json } from '../operations/shape.js';
 import { applyDocuments, document, getDocument, listDocuments, removeDocument } from './document.operations.js';
 import { DocumentService } from './document.service.js';
 import type { DocumentRow } from './document.service.js';
+import { UnendedRunTable } from './unended-run.table.js';
 
 export const documentPart = part({
-  providers: [DocumentTable, DocumentService],
+  providers: [DocumentTable, DocumentService, UnendedRunTable],
   fields: [
     fieldsOf<DocumentRow>(document, (field) => ({
       content: field(
@@ -26,6 +27,6 @@ export const documentPart = part({
       ...(await get(DocumentService).apply(principal, input, isAbandoned)),
       dryRun: input.dryRun,
     })),
-    handle(removeDocument, async ({ principal, get }, input) => ({ change: await get(DocumentService).remove(principal, input) })),
+    handle(removeDocument, ({ principal, get }, input) => get(DocumentService).remove(principal, input)),
   ],
 });

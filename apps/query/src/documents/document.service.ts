@@ -46,6 +46,7 @@ import { StoredSecrets } from '../stored-secrets/stored-secrets.js';
 import type { StoredSecretReading } from '../stored-secrets/stored-secrets.js';
 import { RequestAbandoned } from '../operations/request.errors.js';
 import { Turns } from './turns.js';
+import { UnendedRunTable } from './unended-run.table.js';
 
 /** A document as it is stored: its secrets are encrypted. */
 export type DocumentRow = StoredVersion;
@@ -66,6 +67,7 @@ export class DocumentService {
     private readonly models: ModelTable,
     private readonly storedSecrets: StoredSecrets,
     private readonly spending: ModelSpendTable,
+    private readonly unendedRuns: UnendedRunTable,
     http: HttpClient,
   ) {
     this.allowed = { isAllowed: (url) => http.isAllowed(url) };
@@ -142,6 +144,8 @@ export class DocumentService {
         );
         refuse(unfit.flat());
         doubts.push(...given.flatMap((document, at) => doubtsAmong(document, after, this.allowed).map((doubt) => violation(at, doubt))));
+        const needed = await this.unendedRuns.needing(session, principal.tenant, remove);
+        doubts.push(...needed.flatMap((message, at) => (message === undefined ? [] : [{ path: ['remove', String(at), 'name'], message }])));
         const saved = await this.save(session, principal, given, { stored, expected });
         const changes = [...saved, ...(await this.removeAll(session, principal, remove, { stored, expected }))];
         if (input.dryRun) throw new DryRunRollback(changes);
@@ -154,7 +158,7 @@ export class DocumentService {
     }
   }
 
-  async remove(principal: Principal, input: RemoveDocumentInput): Promise<DocumentChange> {
+  async remove(principal: Principal, input: RemoveDocumentInput): Promise<{ change: DocumentChange; warnings: DocumentWarning[] }> {
     const { tenant } = principal;
     return this.database.asTenant(tenant, async (session) => {
       await this.table.lock(session, tenant);
@@ -167,11 +171,14 @@ export class DocumentService {
         });
       refuse(inUse(found, stored).map((message) => ({ path: ['name'], message })));
       if (input.kind === 'Tenant') refuse(keysInForce(await this.apiKeys.list(session, tenant), wallTimeMs()));
-      return this.removeRow(session, principal, found, { operation: removeDocument, expectedVersion: input.expectedVersion }).catch(
-        (error: unknown) => {
-          throw error instanceof DocumentVersionMismatch ? versionsRefused([{ path: ['expectedVersion'], message: error.message }]) : error;
-        },
-      );
+      const [needed] = await this.unendedRuns.needing(session, tenant, [found]);
+      const change = await this.removeRow(session, principal, found, {
+        operation: removeDocument,
+        expectedVersion: input.expectedVersion,
+      }).catch((error: unknown) => {
+        throw error instanceof DocumentVersionMismatch ? versionsRefused([{ path: ['expectedVersion'], message: error.message }]) : error;
+      });
+      return { change, warnings: needed === undefined ? [] : [{ path: ['name'], message: needed }] };
     });
   }
 
