@@ -314,6 +314,11 @@ export class Rows {
   }
 
   /** The records of a customer that wait for a dead letter. */
+  /** A dead letter is settled now. */
+  async settled({ tenant, deadLetter, resolution }: { tenant: string; deadLetter: string; resolution: string }): Promise<void> {
+    await this.database.query(settleDeadLetter, [tenant, deadLetter, resolution]);
+  }
+
   async hold({
     tenant,
     customer,
@@ -430,6 +435,10 @@ const insertDeadLetter = statement(
   'test.deadLetter',
   `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id, delivery_id, resolved_at, created_at, resolution)
    VALUES ($1, $2, $3, 'cus-1', 'delivery.refused', 'The destination refused', $4, $5, $6, $7, $8, $9)`,
+);
+const settleDeadLetter = statement(
+  'test.settleDeadLetter',
+  `UPDATE dead_letter SET resolved_at = clock_timestamp(), resolution = $3 WHERE tenant_id = $1 AND id = $2`,
 );
 const insertReview = statement(
   'test.rows.review',

@@ -5,16 +5,25 @@
 -- The statement of a page or count is put together from the filter's keys and planned for the values given, because one plan for all filters
 -- would be wrong for most. Values only ever travel as parameters: $1 is the tenant, $2 the filter.
 
--- How far an event got. Of every flow the newest generation counts; one that a person cancelled leaves nothing to do. A run that planned more deliveries than there are rows is still
+-- How far an event got. Of every flow the newest generation that nobody cancelled counts, because a cancel puts nothing right that failed before it; of cancelled ones
+-- only what they deliver. A failed run whose dead letter was skipped leaves nothing to do. A run that planned more deliveries than there are rows is still
 -- delivering: they are written a moment after it completes.
 CREATE OR REPLACE FUNCTION event_state(p_tenant text, p_event text) RETURNS text LANGUAGE sql STABLE AS $$
-  WITH latest AS (
-    SELECT DISTINCT ON (r.flow) r.id, r.state, r.error_code, CASE WHEN json_typeof(r.deliveries) = 'array' THEN json_array_length(r.deliveries) ELSE 0 END AS planned
-    FROM run r WHERE r.tenant_id = p_tenant AND r.event_id = p_event ORDER BY r.flow, r.generation DESC),
-  sent AS (SELECT d.state FROM latest JOIN delivery d ON d.tenant_id = p_tenant AND d.run_id = latest.id)
+  WITH run_of_event AS (
+    SELECT r.id, r.flow, r.generation, r.state, r.state = 'failed' AND r.error_code IS NOT DISTINCT FROM 'run.cancelled' AS is_cancelled,
+      CASE WHEN json_typeof(r.deliveries) = 'array' THEN json_array_length(r.deliveries) ELSE 0 END AS planned
+    FROM run r WHERE r.tenant_id = p_tenant AND r.event_id = p_event),
+  latest AS (
+    SELECT * FROM (
+      SELECT *, coalesce(max(generation) FILTER (WHERE NOT is_cancelled) OVER of_flow, max(generation) OVER of_flow) AS counted FROM run_of_event
+      WINDOW of_flow AS (PARTITION BY flow)) AS ranked
+    WHERE generation >= counted),
+  sent AS (SELECT d.state FROM latest JOIN delivery d ON d.tenant_id = p_tenant AND d.run_id = latest.id),
+  letter AS (SELECT x.kind, x.run_id, x.resolved_at, x.resolution FROM dead_letter x WHERE x.tenant_id = p_tenant AND x.event_id = p_event)
   SELECT CASE
-    WHEN EXISTS (SELECT FROM latest WHERE state = 'failed' AND error_code IS DISTINCT FROM 'run.cancelled') OR EXISTS (SELECT FROM sent WHERE state = 'parked')
-      OR EXISTS (SELECT FROM dead_letter x WHERE x.tenant_id = p_tenant AND x.event_id = p_event AND x.kind = 'record' AND x.resolved_at IS NULL)
+    WHEN EXISTS (SELECT FROM latest WHERE state = 'failed' AND NOT is_cancelled
+        AND NOT EXISTS (SELECT FROM letter WHERE letter.kind = 'run' AND letter.run_id = latest.id AND letter.resolution = 'skipped'))
+      OR EXISTS (SELECT FROM sent WHERE state = 'parked') OR EXISTS (SELECT FROM letter WHERE kind = 'record' AND resolved_at IS NULL)
       THEN 'parked'
     WHEN EXISTS (SELECT FROM latest WHERE state IN ('running', 'waiting')) THEN 'running'
     WHEN EXISTS (SELECT FROM sent WHERE state = 'pending') OR (SELECT sum(planned) FROM latest) > (SELECT count(*) FROM sent) THEN 'delivering'

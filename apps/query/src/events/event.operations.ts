@@ -20,10 +20,11 @@ export const eventState = enumeration(
     recorded: 'Stored; no flow has taken it up.',
     running: 'A flow is at work on it, or a run of it waits.',
     delivering: 'Decided; a delivery is still under way.',
-    completed: 'Every flow decided and everything is delivered.',
-    parked: 'A run or a delivery was given up and waits for an operator.',
+    completed:
+      'Nothing is left to do: every flow decided and everything is delivered, except for what an operator gave up for good (skipped, or cancelled).',
+    parked: 'A record, run or delivery was given up and waits for an operator.',
   }),
-  'How far an event got. If a flow ran more than once, its newest generation counts.',
+  'How far an event got. If a flow ran more than once, the newest generation that nobody cancelled counts.',
 );
 export type EventState = z.infer<typeof eventState>;
 

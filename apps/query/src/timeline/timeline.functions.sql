@@ -49,7 +49,12 @@ BEGIN
           d.step, d.id, NULL, t.number, NULL
         FROM subject_delivery d JOIN attempt t ON t.tenant_id = d.tenant_id AND t.delivery_id = d.id
       UNION ALL SELECT 11, x.event_id, x.created_at, 'parked', x.kind, x.message, x.code, x.run_id, NULL, x.delivery_id, x.id, NULL, NULL
-        FROM dead_letter x WHERE x.tenant_id = p_tenant AND x.event_id = ANY (p_keys))
+        FROM dead_letter x WHERE x.tenant_id = p_tenant AND x.event_id = ANY (p_keys)
+      -- Skips of a dead letter that is skipped already come after its resolution, and change nothing.
+      UNION ALL SELECT 12, x.event_id, x.resolved_at, 'skipped', x.kind, NULL, NULL, x.run_id, NULL, x.delivery_id, x.id, NULL,
+          (SELECT a.actor FROM audit_entry a WHERE a.tenant_id = x.tenant_id AND a.target = x.id AND a.action = 'skipDeadLetter' AND a.at <= x.resolved_at
+            ORDER BY a.at DESC LIMIT 1)
+        FROM dead_letter x WHERE x.tenant_id = p_tenant AND x.event_id = ANY (p_keys) AND x.resolution = 'skipped')
     SELECT event_id::text, at, kind, subject::text, detail, code, run_id::text, step::text, delivery_id::text, dead_letter_id::text, attempt, actor
     FROM (SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY at, CASE rank WHEN 5 THEN 4 ELSE rank END, run_id, p.place, rank, attempt, step,
         delivery_id) AS nth

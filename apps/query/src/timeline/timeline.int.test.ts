@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newRunId } from '#libs/contracts';
 import { QueryServer } from '../../../../test/query/query-server.js';
 
@@ -117,6 +117,87 @@ test('of every flow the newest generation says how far an event got', async () =
   expect(await state('evt_s')).toBe('DELIVERING'); // decided, and its delivery is not written yet
   await rows.delivery({ tenant: 'acme', id: 'dlv_s', event: 'evt_s', run: 'run_s2', state: 'delivered' });
   expect(await state('evt_s')).toBe('COMPLETED');
+});
+
+const stateOf = async (id: string): Promise<string> =>
+  (await server.data<{ event: { state: string } }>(operator, `{ event(id: "${id}") { state } }`)).event.state;
+
+test('a failed run parks its event until its dead letter is skipped; of another flow each counts', async () => {
+  const { rows } = server;
+  const run = { tenant: 'acme', event: 'evt_k', state: 'failed' };
+  await rows.event({ tenant: 'acme', id: 'evt_k' });
+  await rows.run({ ...run, id: 'run_k0' });
+  await rows.run({ ...run, id: 'run_k1', flow: 'other' });
+  await rows.deadLetter({ tenant: 'acme', id: 'dlq_k0', kind: 'run', event: 'evt_k', run: 'run_k0', resolution: 'skipped' });
+  expect(await stateOf('evt_k')).toBe('PARKED');
+  await rows.deadLetter({ tenant: 'acme', id: 'dlq_k1', kind: 'run', event: 'evt_k', run: 'run_k1' });
+  expect(await stateOf('evt_k')).toBe('PARKED');
+  await rows.settled({ tenant: 'acme', deadLetter: 'dlq_k1', resolution: 'skipped' });
+  expect(await stateOf('evt_k')).toBe('COMPLETED');
+  await rows.run({ ...run, id: 'run_k2', generation: 1 });
+  expect(await stateOf('evt_k')).toBe('PARKED'); // a replay failed after the skip
+});
+
+describe('a replay that was cancelled', () => {
+  const cancelled = { tenant: 'acme', state: 'failed', errorCode: 'run.cancelled', generation: 1 };
+
+  test('leaves its event parked while the dead letter of the run before it is open', async () => {
+    const { rows } = server;
+    await rows.event({ tenant: 'acme', id: 'evt_c' });
+    await rows.run({ tenant: 'acme', id: 'run_c0', event: 'evt_c', state: 'failed' });
+    await rows.deadLetter({ tenant: 'acme', id: 'dlq_c', kind: 'run', event: 'evt_c', run: 'run_c0' });
+    await rows.run({ ...cancelled, id: 'run_c1', event: 'evt_c' });
+    expect(await stateOf('evt_c')).toBe('PARKED');
+    const { events } = await server.data<{ events: { nodes: { id: string }[] } }>(
+      operator,
+      '{ events(filter: { states: [PARKED] }) { nodes { id } } }',
+    );
+    expect(events.nodes).toContainEqual({ id: 'evt_c' });
+    await rows.settled({ tenant: 'acme', deadLetter: 'dlq_c', resolution: 'skipped' });
+    expect(await stateOf('evt_c')).toBe('COMPLETED');
+  });
+
+  test('leaves the decision before it as it was: what that delivers counts', async () => {
+    const { rows } = server;
+    await rows.event({ tenant: 'acme', id: 'evt_d' });
+    await rows.run({ tenant: 'acme', id: 'run_d0', event: 'evt_d', planned: 1 });
+    await rows.delivery({ tenant: 'acme', id: 'dlv_d', event: 'evt_d', run: 'run_d0', state: 'parked' });
+    await rows.run({ ...cancelled, id: 'run_d1', event: 'evt_d' });
+    expect(await stateOf('evt_d')).toBe('PARKED');
+  });
+
+  test('and the first run of its event, too, leave nothing to do but the notice to who asked for it', async () => {
+    const { rows } = server;
+    await rows.event({ tenant: 'acme', id: 'evt_b' });
+    await rows.run({ ...cancelled, id: 'run_b0', event: 'evt_b', generation: 0 });
+    expect(await stateOf('evt_b')).toBe('COMPLETED');
+    await rows.run({ ...cancelled, id: 'run_b1', event: 'evt_b' });
+    expect(await stateOf('evt_b')).toBe('COMPLETED');
+    await rows.delivery({ tenant: 'acme', id: 'dlv_b', event: 'evt_b', run: 'run_b1', state: 'pending' });
+    expect(await stateOf('evt_b')).toBe('DELIVERING');
+  });
+});
+
+test('the timeline tells which dead letter was skipped, and by whom', async () => {
+  const { rows } = server;
+  await rows.event({ tenant: 'acme', id: 'evt_z', receivedAt: at(0), recordedAt: at(1) });
+  await rows.run({ tenant: 'acme', id: 'run_z', event: 'evt_z', state: 'failed', startedAt: at(2), steps: [] });
+  await rows.deadLetter({ tenant: 'acme', id: 'dlq_z', kind: 'run', event: 'evt_z', run: 'run_z', createdAt: at(3) });
+  await rows.deadLetter({ tenant: 'acme', id: 'dlq_y', kind: 'record', event: 'evt_z', createdAt: at(4), resolution: 'skipped' });
+  const skip = (as: string | { operatorIn: string }, idempotencyKey: string) =>
+    server.data(as, `mutation { skipDeadLetter(input: { id: "dlq_z", idempotencyKey: "${idempotencyKey}" }) { __typename } }`);
+  await skip({ operatorIn: 'acme' }, 'first');
+  await rows.settled({ tenant: 'acme', deadLetter: 'dlq_z', resolution: 'skipped' });
+  await skip(operator, 'second'); // changes nothing
+  const { event } = await server.data<{ event: { timeline: object[] } }>(
+    operator,
+    '{ event(id: "evt_z") { timeline { title kind runId deadLetterId actor } } }',
+  );
+  expect(event.timeline.slice(-3)).toEqual([
+    { title: 'Gave up on the record: The destination refused', kind: 'PARKED', runId: null, deadLetterId: 'dlq_y', actor: null },
+    { title: 'The record was skipped', kind: 'SKIPPED', runId: null, deadLetterId: 'dlq_y', actor: null },
+    { title: 'The run was skipped by operator', kind: 'SKIPPED', runId: 'run_z', deadLetterId: 'dlq_z', actor: 'operator' },
+  ]);
 });
 
 test('an event has the deliveries of its runs, those of before ids began with a time among them', async () => {

@@ -42,6 +42,7 @@ const titles: Record<TimelineKind, (entry: TimelineRow) => string> = {
   deliveryAttempt: ({ subject, detail, code, attempt }) =>
     code === null ? `Delivered to ${subject} (${detail})` : `Delivery to ${subject} failed, attempt ${attempt} (${detail ?? code})`,
   parked: ({ subject, detail }) => `Gave up on the ${subject}: ${detail}`,
+  skipped: ({ subject, actor }) => `The ${subject} was skipped${actor === null ? '' : ` by ${actor}`}`,
   replayRequested: ({ subject }) => (subject === null ? 'Replay requested' : `Replay of flow ${subject} requested`),
   redeliveryRequested: ({ subject }) => `Redelivery to ${subject} requested`,
 };
