@@ -217,6 +217,8 @@ test('where nothing is found, a tenant that does not exist is told from an empty
     ['reviews', 'show', 'rev_x'],
     ['reviews', 'claim', 'rev_x'],
     ['reviews', 'approve', 'rev_x'],
+    ['events', 'replay', 'evt_x'],
+    ['deliveries', 'redeliver', 'dlv_x'],
     ['redeliver', '--dry-run'],
     ['replay', '--dry-run'],
     ['operations'],
@@ -916,6 +918,24 @@ test('a run is printed with its steps, what it waits for, its decision, and what
   expect(json).toMatchObject({ id: 'run_2', steps: [{ id: 'assess' }], waitingFor: { budget: 'month' }, event: { id: 'evt_1' } });
   expect(new Set(json.timeline.map(({ runId }) => runId))).toEqual(new Set(['run_2']));
   expect(await millrace(['runs', 'get', 'run_x'])).toMatchObject({ code: 1, notes: 'There is no run run_x' });
+});
+
+test('events are replayed by their ids, and a delivery is tried again; an id that nobody knows is refused', async () => {
+  await createTenant();
+  const { rows } = server;
+  for (const id of ['evt_1', 'evt_2']) await rows.event({ tenant, id });
+  await rows.run({ tenant, id: 'run_1', event: 'evt_1', state: 'completed' });
+  await rows.delivery({ tenant, id: 'dlv_1', run: 'run_1', event: 'evt_1', state: 'parked' });
+  expect(await millrace(['events', 'replay', 'evt_1', 'evt_2'])).toMatchObject({
+    code: 0,
+    out: 'evt_1 is replayed; millrace events get evt_1 shows what comes of it.\nevt_2 is replayed; millrace events get evt_2 shows what comes of it.',
+  });
+  expect(await millrace(['events', 'replay', 'evt_x'])).toMatchObject({ code: 1, notes: expect.stringContaining('evt_x') as string });
+  const wrong = await millrace(['events', 'replay', 'evt_1', '--flow', 'nosuch']);
+  expect(wrong).toMatchObject({ code: 1, notes: expect.stringContaining('nosuch') as string });
+  const again = await millrace(['deliveries', 'redeliver', 'dlv_1', '--even-if-taken']);
+  expect(again).toMatchObject({ code: 0, out: 'dlv_1 is tried again; the timeline of its event shows what comes of it.' });
+  expect(await millrace(['deliveries', 'redeliver', 'dlv_x'])).toMatchObject({ code: 1, notes: 'There is no delivery dlv_x' });
 });
 
 test('a run that waits is cancelled with a reason; one that ended or that nobody knows is refused', async () => {

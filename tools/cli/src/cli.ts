@@ -10,9 +10,10 @@ import { openDeadLetters, retryDeadLetter, skipDeadLetter } from './dead-letters
 import { decide } from './decide.command.js';
 import type { DecideOptions } from './decide.command.js';
 import { remove } from './delete.command.js';
+import { redeliverOne } from './deliveries.command.js';
 import { evaluate } from './evaluate.command.js';
 import type { EvaluateOptions } from './evaluate.command.js';
-import { list, show, tail } from './events.command.js';
+import { list, replayEvents, show, tail } from './events.command.js';
 import type { EventListOptions } from './events.command.js';
 import { CliFailure, exitCodes } from './failure.js';
 import type { FlowsTestOptions } from './flows-test.command.js';
@@ -208,6 +209,12 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .argument('<id>', 'evt_…')
     .action((id: string) => inTenant((at, out) => show(at, id, out)));
   events
+    .command('replay')
+    .description('run flows on these events again, whatever became of them: each run is a new one, with effects of its own')
+    .argument('<id...>', 'evt_…, at most 100')
+    .option('--flow <name>', 'only this flow; default: every flow that matches')
+    .action((ids: string[], options: { flow?: string }) => inTenant((at, out) => replayEvents(at, ids, options, out)));
+  events
     .command('tail')
     .description('print changes of events as they happen, until Ctrl-C')
     .option('--customer <key>', 'only this customer’s')
@@ -270,6 +277,15 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .argument('<id>', 'run_…')
     .option('--reason <text>', 'why, for people who look at it')
     .action((id: string, options: { reason?: string }) => inTenant((at, out) => cancelRun(at, id, options, out)));
+
+  program
+    .command('deliveries')
+    .description('deliveries to destinations')
+    .command('redeliver')
+    .description('try one again, under the key that it had; redeliver, without deliveries, tries all that were parked')
+    .argument('<id>', 'dlv_…')
+    .option('--even-if-taken', 'also where the destination took it, or may have, and might take it a second time', false)
+    .action((id: string, options: { evenIfTaken: boolean }) => inTenant((at, out) => redeliverOne(at, id, options, out)));
 
   const ofRequests = program.command('requests').description('requests of partners as they were received, such as those that were refused');
   ofRequests

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createClient } from 'graphql-ws';
 import { delayBefore, standardRetry } from '#libs/retries';
 import { sleep } from '#libs/time';
@@ -5,7 +6,8 @@ import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
 import { ask, askPages, credentialHeaders } from './graphql.client.js';
 import type { Output } from './output.js';
-import { failureOf } from './refusal.js';
+import { accepted, failureOf, refusals } from './refusal.js';
+import type { Refusal } from './refusal.js';
 
 interface EventChange {
   change: string;
@@ -169,4 +171,23 @@ function timelineOf(event: EventWithTimeline): string {
     `${id}  ${type}  from ${source}  about ${customer.key}  ${[state, ...marksOf(event)].join('  ')}`,
     ...entries.map(({ at, title, code }) => `  ${at}  ${title}${code === null ? '' : `  [${code}]`}`),
   ].join('\n');
+}
+
+const replayed = `mutation Replay($input: ReplayEventsInput!) {
+  replayed: replayEvents(input: $input) { __typename ... on ReplayEventsSuccess { commandIds events { id state } } ${refusals} }
+}`;
+
+/** `millrace events replay`: runs flows again on events, whatever their state. */
+export async function replayEvents(
+  connection: Connection,
+  ids: readonly string[],
+  { flow }: { readonly flow?: string },
+  output: Output,
+): Promise<void> {
+  type Replayed = { __typename: 'ReplayEventsSuccess'; commandIds: string[]; events: { id: string; state: string }[] };
+  const input = { ids, flow, idempotencyKey: randomUUID() };
+  const answer = await ask<{ replayed: Replayed | Refusal }>(connection, replayed, { input });
+  const { commandIds, events } = accepted(connection, answer.replayed);
+  for (const [at, { id, state }] of events.entries())
+    output.result({ commandId: commandIds[at], id, state }, `${id} is replayed; millrace events get ${id} shows what comes of it.`);
 }

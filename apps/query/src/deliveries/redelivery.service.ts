@@ -50,7 +50,7 @@ export class RedeliveryService {
     const rules = await this.destinations.rulesOf(tenant, destination);
     const why = rules === undefined ? undefined : secondEffect(rules, delivery, wallTimeMs());
     if (why === undefined) return;
-    const message = `is ${id}, which ${destination} took or may have taken, and ${destination} ${why}: with \`evenIfTaken: true\` it is sent all the same`;
+    const message = `is ${id}, which ${destination} took or may have taken, and ${destination} ${why}: \`redeliver\` with \`evenIfTaken: true\` sends it all the same (millrace deliveries redeliver ${id} --even-if-taken)`;
     throw new InputInvalid([{ path: [field], message }], 'delivery.secondEffect');
   }
 }
