@@ -341,6 +341,25 @@ describe('replayEvents', () => {
     expect((await replay('ids: ["evt_request"], flow: "triage"', 'k3')).replayEvents).toMatchObject({ __typename: 'ReplayEventsSuccess' });
   });
 
+  test('a flow that runs on requests alone is refused for any other event', async () => {
+    const append = appended();
+    await applyTenant('acme');
+    const onRequest = { default: 0 };
+    const asks = {
+      apiVersion: 'millrace/v1',
+      kind: 'Flow',
+      metadata: { tenant: 'acme', name: 'asks' },
+      spec: { onRequest, steps: [{ id: 'say', map: { expression: '1' } }] },
+    };
+    const mutation = 'mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }';
+    expect(await server.data({ operatorIn: 'acme' }, mutation, { documents: [asks] })).toMatchObject({
+      applyDocuments: { __typename: 'ApplyDocumentsSuccess' },
+    });
+    const message = 'names an event that is no request, and the flow asks runs on requests alone: evt_1';
+    expect((await replay('ids: ["evt_1"], flow: "asks"')).replayEvents['violations']).toEqual([{ path: ['input', 'ids'], message }]);
+    expect(append).not.toHaveBeenCalled();
+  });
+
   test('no ids, too many of them and an unknown flow are refused by their paths', async () => {
     const refusals = [
       await replay('ids: []'),

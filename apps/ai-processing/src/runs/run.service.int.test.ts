@@ -631,6 +631,16 @@ test('a replay of a request runs the flow that it names, and is passed over for 
   expect(await stored()).toHaveLength(2);
 });
 
+test('a replay with a flow that runs on requests alone is passed over for any other event', async () => {
+  const onRequest = { default: 0 };
+  await apply('asks', { onRequest, steps: [{ id: 'say', map: { expression: '1' } }] });
+  const event = eventOf('1');
+  await recorder.record(event, contextOf());
+  const command = { tenant, customer: 'c-1', actor: 'key:1', at: event.receivedAt, eventId: event.eventId };
+  await replays.onReplayEvent({ ...command, commandId: 'cmd_1', flow: 'asks' }, contextOf());
+  expect(await stored()).toEqual([]);
+});
+
 test('an event is announced once recorded: again when its record comes again, not for its repeats', async () => {
   const event = eventOf('1');
   const first = contextOf();

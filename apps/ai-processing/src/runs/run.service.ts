@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { DomainError, newRunId } from '#libs/contracts';
+import { DomainError, isForRequestsAlone, newRunId } from '#libs/contracts';
 import type { DecisionRequest, EventReceived, FlowDocument } from '#libs/contracts';
 import { isAwaited } from '#libs/decisions';
 import type { AwaitedEvent } from '#libs/decisions';
@@ -192,6 +192,13 @@ export class RunService {
       return [];
     }
     const flows = await this.matcher.forReplay(event, named);
+    if (request === undefined && flows.some(({ document }) => isForRequestsAlone(document.spec))) {
+      log.warn(
+        { tenant: event.tenant, eventId: event.eventId, flow: named, commandId },
+        `a replay was passed over: ${named} runs on requests alone`,
+      );
+      return [];
+    }
     const last = await this.store.lastGenerations(event.tenant, event.eventId);
     return flows.map((flow) => plan(event, flow, nextOf(last, flow), commandId));
   }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
-import { NotFound, ReplayEvent } from '#libs/contracts';
+import { NotFound, ReplayEvent, isForRequestsAlone } from '#libs/contracts';
 import { Configuration } from '#libs/persistence';
 import { CommandService, planned } from '../commands/command.service.js';
 import { EventTable } from '../events/event.table.js';
@@ -46,13 +46,21 @@ export class ReplayService {
     }
   }
 
-  /** @throws InputInvalid if another flow is named than the one that runs on the event of a request */
+  /** @throws InputInvalid if another flow is named than the one that runs on the event of a request, or one that runs on no other events */
   private async checkRequests(tenant: string, ids: readonly string[], flow: string): Promise<void> {
-    const others = (await this.table.requests(tenant, ids)).filter((request) => request.flow !== flow);
-    const violations = others.map((request) => ({
-      path: ['ids'],
-      message: `names the event of a request, on which only the flow ${request.flow} runs: leave it out, or name that flow or none: ${request.id}`,
-    }));
+    const requests = await this.table.requests(tenant, ids);
+    const spec = this.configuration.flow(tenant, flow)?.document.spec;
+    const ordinary =
+      spec !== undefined && isForRequestsAlone(spec) ? ids.filter((id) => !requests.some((request) => request.id === id)) : [];
+    const violations = [
+      ...requests
+        .filter((request) => request.flow !== flow)
+        .map(
+          (request) =>
+            `names the event of a request, on which only the flow ${request.flow} runs: leave it out, or name that flow or none: ${request.id}`,
+        ),
+      ...ordinary.map((id) => `names an event that is no request, and the flow ${flow} runs on requests alone: ${id}`),
+    ].map((message) => ({ path: ['ids'], message }));
     if (violations.length > 0) throw new InputInvalid(violations);
   }
 
