@@ -674,6 +674,7 @@ CREATE TABLE run (
   lost_answers integer NOT NULL DEFAULT 0,
   decide_by timestamp(3) with time zone,
   default_reason text,
+  dead_letter_id key_text,
   CONSTRAINT run_pkey PRIMARY KEY (tenant_id, id),
   CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['running'::text, 'waiting'::text, 'completed'::text, 'failed'::text]))),
   CONSTRAINT run_tenant_id_event_id_flow_generation_key UNIQUE (tenant_id, event_id, flow, generation)
@@ -1141,6 +1142,15 @@ GRANT EXECUTE ON FUNCTION requests_by_id TO millrace_query, millrace_service;
 CREATE FUNCTION requests_of_events(p_tenant text, p_keys text[]) RETURNS TABLE(event_id text, request_id text) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION requests_of_events TO millrace_query, millrace_service;
 
+CREATE FUNCTION retries_of_dead_letters(p_filter jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE;
+GRANT EXECUTE ON FUNCTION retries_of_dead_letters TO millrace_query, millrace_service;
+
+CREATE FUNCTION retries_of_dead_letters_items(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_at text, p_place bigint, p_key text, p_limit integer) RETURNS TABLE(at timestamp with time zone, place bigint, key text, subject text, flow text, customer text, dead_letter text) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION retries_of_dead_letters_items TO millrace_query, millrace_service;
+
+CREATE FUNCTION retry_in_place_of(p_tenant text, p_event text, p_flow text, p_generation integer) RETURNS TABLE(id text, state text) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION retry_in_place_of TO millrace_query, millrace_service;
+
 CREATE FUNCTION review_conditions(p_filter jsonb) RETURNS text LANGUAGE sql IMMUTABLE;
 GRANT EXECUTE ON FUNCTION review_conditions TO millrace_query, millrace_service;
 
@@ -1176,6 +1186,9 @@ GRANT EXECUTE ON FUNCTION run_conditions TO millrace_query, millrace_service;
 
 CREATE FUNCTION run_count(p_tenant text, p_filter jsonb, p_limit integer) RETURNS integer LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION run_count TO millrace_query, millrace_service;
+
+CREATE FUNCTION run_in_place_of(p_tenant text, p_event text, p_flow text, p_generation integer) RETURNS text LANGUAGE sql STABLE;
+GRANT EXECUTE ON FUNCTION run_in_place_of TO millrace_query, millrace_service;
 
 CREATE FUNCTION run_page(p_tenant text, p_filter jsonb, p_key text, p_id text, p_backward boolean, p_limit integer) RETURNS SETOF run LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION run_page TO millrace_query, millrace_service;

@@ -219,7 +219,7 @@ describe('a dead letter', () => {
         `mutation { ${mutation}(input: { id: "${id}", idempotencyKey: "${key}" }) {
           __typename
           ... on NotFoundError { missing }
-          ... on ValidationError { code path }
+          ... on ValidationError { code path violations { message } }
         } }`,
       )
       .then((data) => data[mutation]!);
@@ -232,6 +232,33 @@ describe('a dead letter', () => {
     await server.rows.deadLetter({ tenant: 'acme', id: `dlq_${kind}`, kind, event: 'evt_1', run: 'run_1', delivery: 'dlv_1' });
     expect(await settle('retryDeadLetter', `dlq_${kind}`)).toEqual({ __typename: 'RetryDeadLetterSuccess' });
     expect(append.mock.calls.map(([, type, appendedValue]) => [type.schema, appendedValue])).toMatchObject([[schema, value]]);
+  });
+
+  test('of a run is not retried while a later generation is under way or has ended, but after a cancel', async () => {
+    const id = 'dlq_retried';
+    await server.rows.event({ tenant: 'acme', id: 'evt_retried' });
+    for (const [generation, state] of ['failed', 'waiting'].entries())
+      await server.rows.run({ tenant: 'acme', event: 'evt_retried', id: `run_retried_${generation}`, generation, state });
+    await server.rows.deadLetter({ tenant: 'acme', id, kind: 'run', event: 'evt_retried', run: 'run_retried_0' });
+    const append = appended();
+    const refused = (code: string, message: string) => ({
+      code,
+      path: ['input', 'id'],
+      violations: [{ message: expect.stringContaining(message) as string }],
+    });
+    expect(await settle('retryDeadLetter', id, 'one')).toMatchObject(
+      refused('deadLetter.underWay', 'run_retried_1 is waiting; wait until it has ended, or cancel it'),
+    );
+    await server.rows.endRun('acme', 'run_retried_1', 'completed');
+    expect(await settle('retryDeadLetter', id, 'two')).toMatchObject(refused('deadLetter.resolved', 'run_retried_1 completed'));
+    await server.rows.endRun('acme', 'run_retried_1', 'failed', 'model.refused');
+    expect(await settle('retryDeadLetter', id, 'three')).toMatchObject(refused('deadLetter.resolved', 'run_retried_1 was given up, too'));
+    expect(append).not.toHaveBeenCalled();
+    await server.rows.endRun('acme', 'run_retried_1', 'failed', 'run.cancelled');
+    expect(await settle('retryDeadLetter', id, 'four')).toEqual({ __typename: 'RetryDeadLetterSuccess' });
+    expect(append.mock.calls.map(([, , value]) => value)).toMatchObject([{ eventId: 'evt_retried', flow: 'triage', deadLetterId: id }]);
+    await server.rows.run({ tenant: 'acme', event: 'evt_retried', id: 'run_retried_2', generation: 2, state: 'running' });
+    expect(await settle('retryDeadLetter', id, 'four')).toEqual({ __typename: 'RetryDeadLetterSuccess' });
   });
 
   test('is skipped with a command that names what failed', async () => {

@@ -20,11 +20,15 @@ export interface ItemStatements {
   readonly count: Statement;
 }
 
-/** @param functions the SQL functions of a selection: one returns its items in pages, the other counts them up to a limit */
-export function itemStatements(functions: { items: string; count: string }): ItemStatements {
-  const { items, count } = functions;
+/** @param functions the SQL functions of a selection: one returns its items in pages, the other counts them up to a limit. `hasDeadLetters`: items have a column `dead_letter` */
+export function itemStatements(functions: { items: string; count: string; hasDeadLetters?: boolean }): ItemStatements {
+  const { items, count, hasDeadLetters = false } = functions;
+  const letter = hasDeadLetters ? ', dead_letter AS "deadLetter"' : '';
   return {
-    items: statement(items, `SELECT at::text, place, key, subject, flow, customer FROM ${items}($1, $2, $3::timestamptz, $4, $5, $6, $7)`),
+    items: statement(
+      items,
+      `SELECT at::text, place, key, subject, flow, customer${letter} FROM ${items}($1, $2, $3::timestamptz, $4, $5, $6, $7)`,
+    ),
     count: statement(count, `SELECT ${count}($1, $2, $3::timestamptz, $4) AS found`),
   };
 }

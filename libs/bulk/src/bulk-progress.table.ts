@@ -17,6 +17,8 @@ export interface BulkItem extends ItemPosition {
   /** The flow of its dead letter; null if the item was not found through one. */
   readonly flow: string | null;
   readonly customer: string;
+  /** The dead letter of a run that it was found through; absent for other items. */
+  readonly deadLetter?: string;
 }
 
 /** The progress of an operation. */

@@ -81,6 +81,7 @@ export const failures = {
   'event.unknown': { outcome: 'reject', httpStatus: 404, title: 'The event does not exist' },
   'deadLetter.unknown': { outcome: 'reject', httpStatus: 404, title: 'The dead letter does not exist' },
   'deadLetter.resolved': { outcome: 'reject', httpStatus: 409, title: 'The dead letter is resolved already' },
+  'deadLetter.underWay': { outcome: 'reject', httpStatus: 409, title: 'A retry of the dead letter is under way' },
   'deadLetter.notHeld': {
     outcome: 'reject',
     httpStatus: 409,

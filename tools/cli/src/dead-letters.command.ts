@@ -68,7 +68,10 @@ export async function retryDeadLetter(connection: Connection, id: string, output
 
 /** `millrace dead-letters skip`: skips one. */
 export async function skipDeadLetter(connection: Connection, id: string, output: Output): Promise<void> {
-  output.result(await settle(connection, skip, id), `${id} is given up for good. What waits behind it goes on.`);
+  output.result(
+    await settle(connection, skip, id),
+    `${id} is given up for good: retries of it that wait are cancelled. What waits behind it goes on.`,
+  );
 }
 
 async function settle(connection: Connection, mutation: string, id: string): Promise<{ id: string; commandId: string }> {

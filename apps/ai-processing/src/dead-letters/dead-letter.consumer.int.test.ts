@@ -2,9 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deadLetterId, newRunId } from '#libs/contracts';
 import type { DeadLettered, DeliveryRecovered } from '#libs/contracts';
 import { HoldTable } from '#libs/holds';
+import type { RecordContext } from '#libs/messaging';
 import { Database, statement } from '#libs/persistence';
 import { freshDatabase, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
+import { EventStore } from '../events/event.store.js';
+import type { RunService } from '../runs/run.service.js';
 import { RunProgressStore } from '../runs/run.progress.store.js';
 import type { RunEnd } from '../runs/run.progress.store.js';
 import { RunStore } from '../runs/run.store.js';
@@ -16,12 +19,15 @@ let fresh: FreshDatabase;
 let database: Database;
 let store: DeadLetterStore;
 let consumer: DeadLetterConsumer;
+/** No dead letter of these tests has a retry that has not ended. */
+const noRuns = { cancelRun: () => Promise.reject(new Error('a run was to be cancelled')) } as unknown as RunService;
+const context = {} as RecordContext;
 
 beforeAll(async () => {
   fresh = await freshDatabase();
   database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
   store = new DeadLetterStore(database);
-  consumer = new DeadLetterConsumer(store, new HoldTable(database));
+  consumer = new DeadLetterConsumer(store, new HoldTable(database), new EventStore(database), noRuns);
 });
 afterAll(async () => {
   await database.close();
@@ -155,16 +161,19 @@ describe('the dead letter of a run whose retry failed', () => {
       ]),
     );
     expect(await holds.releasable('flows', [held])).toEqual([]);
-    await consumer.onSkipDeadLetter({
-      tenant,
-      customer: 'c',
-      commandId: 'cmd_1',
-      actor: 'operator',
-      at: second(9),
-      kind: 'run',
-      deliveryId: null,
-      deadLetterId: letterOf(retry, 2).deadLetterId,
-    });
+    await consumer.onSkipDeadLetter(
+      {
+        tenant,
+        customer: 'c',
+        commandId: 'cmd_1',
+        actor: 'operator',
+        at: second(9),
+        kind: 'run',
+        deliveryId: null,
+        deadLetterId: letterOf(retry, 2).deadLetterId,
+      },
+      context,
+    );
     expect(await holds.releasable('flows', [held])).toHaveLength(1);
     expect(await store.openOf(tenant, [first.id])).toEqual(new Map());
   });
@@ -259,7 +268,7 @@ describe('what an operator', () => {
   test('skips is resolved, and stays so however often the log brings the same record', async () => {
     const tenant = uniqueName('t');
     await consumer.onDeadLettered(record(tenant, 1));
-    await consumer.onSkipDeadLetter({ ...command(tenant), kind: 'record', deliveryId: null });
+    await consumer.onSkipDeadLetter({ ...command(tenant), kind: 'record', deliveryId: null }, context);
     await consumer.onDeadLettered({ ...record(tenant, 1), at: '2099-01-01T00:00:00.000Z' });
     expect(await letters(tenant)).toMatchObject([{ resolved: true, resolution: 'skipped' }]);
   });

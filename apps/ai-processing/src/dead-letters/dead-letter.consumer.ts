@@ -2,6 +2,9 @@ import { Controller } from '@nestjs/common';
 import { DeadLettered, DeliveryRecovered, RetryDeadLetter, SkipDeadLetter, deadLetterId, topics } from '#libs/contracts';
 import { HoldTable } from '#libs/holds';
 import { OnRecord } from '#libs/messaging';
+import type { RecordContext } from '#libs/messaging';
+import { EventStore } from '../events/event.store.js';
+import { RunService } from '../runs/run.service.js';
 import { DeadLetterStore } from './dead-letter.store.js';
 
 /**
@@ -13,6 +16,8 @@ export class DeadLetterConsumer {
   constructor(
     private readonly deadLetters: DeadLetterStore,
     private readonly holds: HoldTable,
+    private readonly events: EventStore,
+    private readonly runs: RunService,
   ) {}
 
   @OnRecord(topics.deadLetters, DeadLettered, { group: 'dead-letters' })
@@ -25,9 +30,19 @@ export class DeadLetterConsumer {
     await this.deadLetters.resolveDelivery(tenant, deadLetterId(tenant, 'delivery', deliveryId), at);
   }
 
+  /**
+   * Retries that have not ended are cancelled: nothing of what was given up for good takes effect later. The dead letter is resolved before, so no further retry
+   * begins, and its customer does not wait for one that a process is at work on. @throws RunLeasedElsewhere while one is
+   */
   @OnRecord(topics.commands, SkipDeadLetter, { group: 'dead-letters' })
-  async onSkipDeadLetter({ tenant, deadLetterId: id }: SkipDeadLetter): Promise<void> {
+  async onSkipDeadLetter({ tenant, deadLetterId: id, kind, actor }: SkipDeadLetter, context: RecordContext): Promise<void> {
     await this.deadLetters.skip(tenant, id);
+    if (kind !== 'run') return;
+    for (const { runId, eventId } of await this.deadLetters.retriesToWithdraw(tenant, id)) {
+      const event = await this.events.find(tenant, eventId);
+      const reason = `its dead letter ${id} was skipped`;
+      if (event !== undefined) await this.runs.cancelRun(runId, { actor, reason }, event, context);
+    }
   }
 
   /** Stores the request. The consumer that owns the customer's partition finds it, and resolves the dead letter when it has handled the record. */

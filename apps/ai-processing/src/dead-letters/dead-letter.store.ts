@@ -92,6 +92,16 @@ const skip = statement(
   'deadLetter.skip',
   `UPDATE dead_letter SET resolved_at = clock_timestamp(), resolution = 'skipped' WHERE tenant_id = $1 AND id = $2 AND resolved_at IS NULL`,
 );
+/** Includes the retries of dead letters that this one took the place of, and no replay by will. */
+const retriesToWithdraw = statement(
+  'deadLetter.retriesToWithdraw',
+  `SELECT retry.id AS "runId", retry.event_id AS "eventId"
+   FROM dead_letter AS letter JOIN run AS given_up ON given_up.tenant_id = letter.tenant_id AND given_up.id = letter.run_id
+     JOIN run AS retry ON retry.tenant_id = given_up.tenant_id AND retry.event_id = given_up.event_id AND retry.flow = given_up.flow
+   WHERE letter.tenant_id = $1 AND letter.id = $2 AND letter.kind = 'run' AND letter.resolution = 'skipped'
+     AND retry.dead_letter_id IS NOT NULL AND retry.state IN ('running', 'waiting')
+   ORDER BY retry.generation`,
+);
 /** The dead letter of a run, or the one that took its place in the end. */
 const ofGivenUpRuns = statement(
   'deadLetter.ofGivenUpRuns',
@@ -132,6 +142,11 @@ export class DeadLetterStore {
   /** Resolves it as given up for good. */
   async skip(tenant: string, id: string): Promise<void> {
     await this.database.query(skip, [tenant, id]);
+  }
+
+  /** Returns the retries of the run of a skipped dead letter that have not ended. */
+  retriesToWithdraw(tenant: string, id: string): Promise<{ runId: string; eventId: string }[]> {
+    return this.database.query(retriesToWithdraw, [tenant, id]);
   }
 
   /** The open dead letters of all tenants, by kind. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SecretBox } from '#libs/auth';
-import { StartBulkOperation, bulkOperationId, deadLetterId, document, noCustomer, newRunId, topics } from '#libs/contracts';
+import { ReplayEvent, StartBulkOperation, bulkOperationId, deadLetterId, document, noCustomer, newRunId, topics } from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
 import { start } from '#libs/service';
@@ -54,20 +54,23 @@ beforeAll(async () => {
   });
   database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
   const documents = new DocumentTable(secretBox);
-  for (const name of ['triage', 'bill']) {
+  for (const name of ['triage', 'bill', 'ask']) {
     const flow = document.parse({
       apiVersion: 'millrace/v1',
       kind: 'Flow',
       metadata: { tenant, name },
       spec: {
-        on: { types: [name === 'bill' ? 'invoice.*' : '*'] },
-        steps: [{ id: 'say', map: { expression: 'event.id' } }],
+        on: { types: [name === 'triage' ? '*' : 'invoice.*'] },
+        steps:
+          name === 'ask'
+            ? [{ id: 'say', review: { proposal: 'event.id', expiresAfter: 'P1D' } }]
+            : [{ id: 'say', map: { expression: 'event.id' } }],
         decision: 'steps.say',
       },
     });
     await documents.save(database, { document: flow, actor: 'test' });
   }
-  await waitFor(() => service.app.get(Configuration).flows(tenant).length === 2, { what: 'the flows to be current' });
+  await waitFor(() => service.app.get(Configuration).flows(tenant).length === 3, { what: 'the flows to be current' });
 });
 afterAll(async () => {
   await service.stop();
@@ -151,15 +154,15 @@ test('500 events are replayed once each, every customer’s in the order in whic
 const insertFailedRun = statement(
   'test.bulk.failedRun',
   `INSERT INTO run (tenant_id, id, event_id, customer, flow, flow_version, generation, state, error_code, finished_at)
-   VALUES ($1, $2, $3, $4, 'bill', 1, 0, 'failed', 'model.refused', now())`,
+   VALUES ($1, $2, $3, $4, $5, 1, 0, 'failed', 'model.refused', now())`,
 );
 const insertDeadLetter = statement(
   'test.bulk.deadLetter',
   `INSERT INTO dead_letter (tenant_id, id, kind, customer, code, message, event_id, run_id) VALUES ($1, $2, 'run', $3, 'model.refused', '', $4, $5)`,
 );
-async function giveUp({ customer, event }: { customer: string; event: string }): Promise<void> {
+async function giveUp({ customer, event }: { customer: string; event: string }, flow = 'bill'): Promise<void> {
   const run = newRunId();
-  await database.query(insertFailedRun, [tenant, run, event, customer]);
+  await database.query(insertFailedRun, [tenant, run, event, customer, flow]);
   await database.query(insertDeadLetter, [tenant, deadLetterId(tenant, 'run', run), customer, event, run]);
 }
 const open = statement('test.bulk.open', 'SELECT count(*) AS count FROM dead_letter WHERE tenant_id = $1 AND resolved_at IS NULL');
@@ -174,5 +177,47 @@ test('what was given up is replayed with the flow that was given up, and no othe
   );
   await waitFor(async () => (await database.query<{ count: number }>(open, [tenant]))[0]!.count === 0, {
     what: 'the dead letters to be resolved',
+  });
+});
+
+describe('two bulk retries', () => {
+  const once = (count: number, flow: string, state: string) =>
+    Array.from({ length: count }, () => expect.objectContaining({ flow, generation: 1, state }) as Ran);
+  const givenUp = async (customers: string, flow: string): Promise<void> => {
+    await database.query(insertEvents, [tenant, customers, 10]);
+    for (const one of await database.query<{ customer: string; event: string }>(eventsInOrder, [tenant, customers]))
+      await giveUp(one, flow);
+  };
+  /** What was replayed once the commands that are on the log have been handled: a last one of each event stands behind them. */
+  const allHandled = async (customers: string): Promise<Ran[]> => {
+    for (const { customer, event: eventId } of await database.query<{ customer: string; event: string }>(eventsInOrder, [
+      tenant,
+      customers,
+    ])) {
+      const last = { tenant, customer, commandId: `cmd_${eventId}`, actor: 'key:1', at: new Date().toISOString(), eventId, flow: 'triage' };
+      await service.app.get(RecordProducer).append(topics.commands, ReplayEvent, last);
+    }
+    return replayed(customers, 20);
+  };
+
+  test('at the same time retry each dead letter once', async () => {
+    await givenUp('both-', 'bill');
+    await Promise.all(['cmd_one', 'cmd_other'].map((id) => operate(id, { selection: 'deadLetters', filter: { flow: 'bill' } })));
+    const done = (await allHandled('both-')).filter(({ flow }) => flow === 'bill');
+    expect(done).toEqual(once(10, 'bill', 'completed'));
+  });
+
+  test('one while the runs of the other wait leaves them alone', async () => {
+    await givenUp('asked-', 'ask');
+    const letters = { selection: 'deadLetters', filter: { flow: 'ask' } } as const;
+    expect(await operate('cmd_ask', letters)).toMatchObject({ total: 10, done: 10 });
+    await waitFor(
+      async () => (await database.query<Ran>(runs, [tenant, 'asked-'])).filter(({ state }) => state === 'waiting').length === 10,
+      {
+        what: 'the retries to wait',
+      },
+    );
+    expect(await operate('cmd_ask_again', letters)).toMatchObject({ total: 0, done: 0 });
+    expect(await database.query<Ran>(runs, [tenant, 'asked-'])).toEqual(once(10, 'ask', 'waiting'));
   });
 });

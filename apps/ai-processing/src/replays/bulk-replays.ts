@@ -6,12 +6,12 @@ import type { Database } from '#libs/persistence';
 
 const sources = {
   events: itemStatements({ items: 'replay_of_events_items', count: 'replay_of_events_count' }),
-  deadLetters: itemStatements({ items: 'replay_of_dead_letters_items', count: 'replay_of_dead_letters_count' }),
+  deadLetters: itemStatements({ items: 'retries_of_dead_letters_items', count: 'replay_of_dead_letters_count', hasDeadLetters: true }),
 };
 
 /**
  * Bulk operations that append one `ReplayEvent` per item. An event is replayed with the flow that the operation names; the dead letter of a run only
- * with that run's flow, so that flows which succeeded on its event are left alone.
+ * with that run's flow, so that flows which succeeded on its event are left alone, and under the rule of a single retry of it.
  */
 export function bulkReplays(
   database: Database,
@@ -23,6 +23,11 @@ export function bulkReplays(
     kind: 'replay',
     sources,
     append: (command, item, { flow }) =>
-      producer.append(topics.commands, ReplayEvent, { ...command, eventId: item.subject, flow: item.flow ?? flow }),
+      producer.append(topics.commands, ReplayEvent, {
+        ...command,
+        eventId: item.subject,
+        flow: item.flow ?? flow,
+        ...(item.deadLetter !== undefined && { deadLetterId: item.deadLetter }),
+      }),
   });
 }

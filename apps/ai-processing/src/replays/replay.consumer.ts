@@ -14,9 +14,10 @@ export class ReplayConsumer {
 
   /** @throws NotFound, RunsUnfinished */
   @OnRecord(topics.commands, ReplayEvent, { group: 'replays' })
-  async onReplayEvent({ tenant, eventId, commandId, flow }: ReplayEvent, context: RecordContext): Promise<void> {
+  async onReplayEvent(command: ReplayEvent, context: RecordContext): Promise<void> {
+    const { tenant, eventId } = command;
     const event = await this.events.find(tenant, eventId);
     if (event === undefined) throw new NotFound('event', eventId);
-    await this.runs.rerunFlows(event, commandId, flow, context);
+    await this.runs.rerunFlows(event, command, context);
   }
 }

@@ -31,23 +31,49 @@ BEGIN
   RETURN found;
 END $$;
 
--- Several generations of a flow may have failed on an event: that is one item.
+-- The run that takes the place of one that was given up: the last later generation of its flow on its event that nobody cancelled. NULL: there is none, so
+-- a retry may make the next generation. This is the one rule of retries: for a single one, for bulk operations, and for what the API refuses.
+CREATE OR REPLACE FUNCTION run_in_place_of(p_tenant text, p_event text, p_flow text, p_generation integer) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT id FROM run
+  WHERE tenant_id = p_tenant AND event_id = p_event AND flow = p_flow AND generation > p_generation
+    AND NOT (state = 'failed' AND error_code IS NOT DISTINCT FROM 'run.cancelled')
+  ORDER BY generation DESC LIMIT 1
+$$;
+
+-- What a bulk replay of dead letters retries: the open ones whose run nothing has taken the place of, so one at most per event and flow.
+CREATE OR REPLACE FUNCTION retries_of_dead_letters(p_filter jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN concat(
+    $q$SELECT event.received_at AS at, event.log_offset AS place, event.id || '/' || run.flow AS key, event.id::text AS subject,
+        run.flow::text AS flow, event.customer::text, letter.id::text AS dead_letter
+      FROM (SELECT id, run_id FROM dead_letter_summary WHERE tenant_id = $1 AND kind = 'run' AND resolved_at IS NULL AND created_at <= $3$q$, dead_letter_conditions(p_filter), $q$) AS letter
+      JOIN run ON run.tenant_id = $1 AND run.id = letter.run_id
+      JOIN event ON event.tenant_id = $1 AND event.id = run.event_id
+      WHERE run_in_place_of($1, run.event_id, run.flow, run.generation) IS NULL$q$);
+END $$;
+
+CREATE OR REPLACE FUNCTION retries_of_dead_letters_items(
+  p_tenant text, p_filter jsonb, p_until timestamptz, p_at text, p_place bigint, p_key text, p_limit integer
+)
+RETURNS TABLE (at timestamptz, place bigint, key text, subject text, flow text, customer text, dead_letter text) LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY EXECUTE concat(
+    'SELECT * FROM (', retries_of_dead_letters(p_filter), ') AS item',
+    CASE WHEN p_at IS NULL THEN '' ELSE ' WHERE (at, place, key) > ($4::timestamptz, $5, $6)' END,
+    ' ORDER BY at, place, key LIMIT $7')
+  USING p_tenant, p_filter, p_until, p_at, p_place, p_key, p_limit;
+END $$;
+
+-- Called by builds until 2026-11-30.
 CREATE OR REPLACE FUNCTION replay_of_dead_letters_items(
   p_tenant text, p_filter jsonb, p_until timestamptz, p_at text, p_place bigint, p_key text, p_limit integer
 )
 RETURNS TABLE (at timestamptz, place bigint, key text, subject text, flow text, customer text) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
 BEGIN
-  PERFORM set_config('millrace.tenant', p_tenant, true);
-  RETURN QUERY EXECUTE concat(
-    $q$SELECT * FROM (
-      SELECT DISTINCT event.received_at AS at, event.log_offset AS place, event.id || '/' || run.flow AS key, event.id::text AS subject,
-        run.flow::text AS flow, event.customer::text
-      FROM (SELECT run_id FROM dead_letter_summary WHERE tenant_id = $1 AND kind = 'run' AND resolved_at IS NULL AND created_at <= $3$q$, dead_letter_conditions(p_filter), $q$) AS letter
-      JOIN run ON run.tenant_id = $1 AND run.id = letter.run_id
-      JOIN event ON event.tenant_id = $1 AND event.id = run.event_id) AS item$q$,
-    CASE WHEN p_at IS NULL THEN '' ELSE ' WHERE (at, place, key) > ($4::timestamptz, $5, $6)' END,
-    ' ORDER BY at, place, key LIMIT $7')
-  USING p_tenant, p_filter, p_until, p_at, p_place, p_key, p_limit;
+  RETURN QUERY SELECT item.at, item.place, item.key, item.subject, item.flow, item.customer
+    FROM retries_of_dead_letters_items(p_tenant, p_filter, p_until, p_at, p_place, p_key, p_limit) AS item;
 END $$;
 
 CREATE OR REPLACE FUNCTION replay_of_dead_letters_count(p_tenant text, p_filter jsonb, p_until timestamptz, p_limit integer) RETURNS integer LANGUAGE plpgsql AS $$
@@ -55,13 +81,7 @@ DECLARE
   found integer;
 BEGIN
   PERFORM set_config('millrace.tenant', p_tenant, true);
-  EXECUTE concat(
-    $q$SELECT count(*) FROM (SELECT * FROM (
-      SELECT DISTINCT event.received_at AS at, event.log_offset AS place, event.id || '/' || run.flow AS key, event.id::text AS subject,
-        run.flow::text AS flow, event.customer::text
-      FROM (SELECT run_id FROM dead_letter_summary WHERE tenant_id = $1 AND kind = 'run' AND resolved_at IS NULL AND created_at <= $3$q$, dead_letter_conditions(p_filter), $q$) AS letter
-      JOIN run ON run.tenant_id = $1 AND run.id = letter.run_id
-      JOIN event ON event.tenant_id = $1 AND event.id = run.event_id) AS item LIMIT $4) AS bounded$q$)
+  EXECUTE concat('SELECT count(*) FROM (SELECT FROM (', retries_of_dead_letters(p_filter), ') AS item LIMIT $4) AS bounded')
   INTO found USING p_tenant, p_filter, p_until, p_limit;
   RETURN found;
 END $$;

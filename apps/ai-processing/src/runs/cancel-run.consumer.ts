@@ -16,7 +16,6 @@ export class CancelRunConsumer {
   @OnRecord(topics.commands, CancelRun, { group: 'replays' })
   async onCancelRun({ tenant, eventId, runId, actor, reason }: CancelRun, context: RecordContext): Promise<void> {
     const event = await this.events.find(tenant, eventId);
-    const message = `Cancelled by ${actor}${reason === null ? '' : `: ${reason}`}`;
-    if (event !== undefined) await this.runs.cancelRun(runId, message, event, context);
+    if (event !== undefined) await this.runs.cancelRun(runId, { actor, reason }, event, context);
   }
 }

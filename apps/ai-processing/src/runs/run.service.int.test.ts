@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { MockInstance } from 'vitest';
 import { SecretBox } from '#libs/auth';
@@ -13,6 +14,8 @@ import { Configuration, Database, DocumentTable, statement } from '#libs/persist
 import { atTheSameMoment, freshDatabase, noOperations, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { registry } from '#libs/tracing';
 import type { FreshDatabase } from '#libs/testing';
+import { HoldTable } from '#libs/holds';
+import { DeadLetterConsumer } from '../dead-letters/dead-letter.consumer.js';
 import { DeadLetterStore } from '../dead-letters/dead-letter.store.js';
 import { EventRecorder } from '../events/event.recorder.js';
 import { EventStore } from '../events/event.store.js';
@@ -266,7 +269,7 @@ test.each(['replayed', 'promoted'])('a flow that was %s on an event before its o
   await apply('triage', { steps: [{ id: 'a', map: { expression: '1' } }, tell] });
   await apply('other', { steps: [{ id: 'a', map: { expression: '2' } }] });
   const event = eventOf('1');
-  if (how === 'replayed') await runs.rerunFlows(event, 'cmd_1', 'triage', contextOf());
+  if (how === 'replayed') await runs.rerunFlows(event, { commandId: 'cmd_1', flow: 'triage' }, contextOf());
   else {
     const outcome = { flow: 'triage', version: 1, waits: false, decision: 1, deliveries: [], steps: [] };
     await runs.promote(event, outcome, 'cmd_1', contextOf());
@@ -277,7 +280,7 @@ test.each(['replayed', 'promoted'])('a flow that was %s on an event before its o
     { flow: 'other', generation: 0, command_id: null },
     { flow: 'triage', generation: 1, command_id: 'cmd_1', state: 'completed' },
   ]);
-  await runs.rerunFlows(event, 'cmd_2', 'triage', contextOf());
+  await runs.rerunFlows(event, { commandId: 'cmd_2', flow: 'triage' }, contextOf());
   expect(await stored()).toMatchObject([{ flow: 'other' }, { flow: 'triage' }, { flow: 'triage', generation: 2, command_id: 'cmd_2' }]);
 });
 
@@ -285,10 +288,10 @@ test('the record of an event waits for a run of its flow that a command has begu
   await apply('triage', { steps: [infer('assess')] });
   const event = eventOf('1');
   failWith(500);
-  await expect(runs.rerunFlows(event, 'cmd_1', 'triage', contextOf())).rejects.toThrow(RunsUnfinished);
+  await expect(runs.rerunFlows(event, { commandId: 'cmd_1', flow: 'triage' }, contextOf())).rejects.toThrow(RunsUnfinished);
   await expect(runs.runFlows(event, contextOf())).rejects.toThrow(RunsUnfinished);
   answerWith(() => ({ topic: 'billing' }));
-  await runs.rerunFlows(event, 'cmd_1', 'triage', contextOf({ attempt: 2 }));
+  await runs.rerunFlows(event, { commandId: 'cmd_1', flow: 'triage' }, contextOf({ attempt: 2 }));
   const before = asked.length;
   await runs.runFlows(event, contextOf({ attempt: 2 }));
   expect(asked).toHaveLength(before);
@@ -1062,7 +1065,7 @@ describe('a run that waits', () => {
     test('withdraws the review where the run ends without it', async () => {
       const event = await waitsForPerson();
       const [row] = await reviews();
-      await runs.cancelRun(row!['run_id'] as string, 'no more', event, contextOf());
+      await runs.cancelRun(row!['run_id'] as string, { actor: 'key:1', reason: 'no more' }, event, contextOf());
       expect(await reviews()).toMatchObject([{ state: 'withdrawn', change: 'withdrawn' }]);
       await apply('failing', {
         steps: [
@@ -1443,4 +1446,135 @@ test('a run with more results than it may have is given up with the limit', asyn
   await apply('large', { onFailure: 'skip', steps: [items] });
   await runs.runFlows(eventOf('1', { body: JSON.stringify({ items: Array.from({ length: 1_000 }, (_, at) => at) }) }), contextOf());
   expect(await stored()).toMatchObject([{ state: 'failed', error_code: 'flow.runTooLarge' }]);
+});
+
+describe('a dead letter of a run', () => {
+  const failing = { onFailure: 'skip', steps: [{ id: 'a', map: { expression: '$number(event.type)' } }] };
+  const asking = { steps: [{ id: 'approval', review: { proposal: '1', expiresAfter: 'P1D' } }, tell] };
+  let letters: DeadLetterConsumer;
+  let event: EventReceived;
+  let letter: DeadLettered;
+
+  beforeEach(async () => {
+    letters = new DeadLetterConsumer(new DeadLetterStore(database), new HoldTable(database), new EventStore(database), runs);
+    await apply('broken', failing);
+    event = eventOf('1');
+    await recorder.record(event, contextOf());
+    await runs.runFlows(event, contextOf());
+    letter = await newest();
+  });
+
+  /** The dead letter that was announced last, once it is read from the log. */
+  const newest = async (): Promise<DeadLettered> => {
+    const last = (announced('dead-lettered.v1') as unknown as DeadLettered[]).at(-1)!;
+    await letters.onDeadLettered(last);
+    return last;
+  };
+  const head = (commandId: string) => ({ tenant, customer: 'c-1', commandId, actor: 'key:1', at: event.receivedAt });
+  const replay = (commandId: string) => replays.onReplayEvent({ ...head(commandId), eventId: event.eventId, flow: 'broken' }, contextOf());
+  const retry = (commandId: string, { deadLetterId } = letter) =>
+    replays.onReplayEvent({ ...head(commandId), eventId: event.eventId, flow: 'broken', deadLetterId }, contextOf());
+  const skip = () =>
+    letters.onSkipDeadLetter({ ...head('cmd_skip'), deadLetterId: letter.deadLetterId, kind: 'run', deliveryId: null }, contextOf());
+  const generations = async (): Promise<unknown[]> => (await stored()).map(({ generation, state }) => [generation, state]);
+  const runIds = statement('test.service.runIds', 'SELECT id FROM run WHERE tenant_id = $1 ORDER BY generation');
+  const openReviews = statement('test.service.openReviews', `SELECT id FROM review WHERE tenant_id = $1 AND state = 'open'`);
+
+  test('is retried once by three commands at the same moment, and by none after that', async () => {
+    await apply('broken', { steps: [{ id: 'a', map: { expression: '1' } }, tell] });
+    const commands = ['cmd_1', 'cmd_2', 'cmd_3'];
+    await atTheSameMoment(fresh.ownerUrl, 'run', commands.length, () => Promise.allSettled(commands.map((id) => retry(id))));
+    for (const id of [...commands, 'cmd_4']) await retry(id); // as the log brings them again
+    expect(await generations()).toEqual([
+      [0, 'failed'],
+      [1, 'completed'],
+    ]);
+    expect(await database.query(deliveryRows, [tenant])).toHaveLength(1);
+  });
+
+  test('is not retried while a retry of it waits, and asks one person once; a replay by will is a generation of its own', async () => {
+    await apply('broken', asking);
+    for (const id of ['cmd_1', 'cmd_2', 'cmd_1', 'cmd_3']) await retry(id);
+    expect(await generations()).toEqual([
+      [0, 'failed'],
+      [1, 'waiting'],
+    ]);
+    expect(await database.query(openReviews, [tenant])).toHaveLength(1);
+    await replay('cmd_4');
+    expect(await generations()).toEqual([
+      [0, 'failed'],
+      [1, 'waiting'],
+      [2, 'waiting'],
+    ]);
+  });
+
+  test('is retried again after its retry was cancelled', async () => {
+    await apply('broken', asking);
+    await retry('cmd_1');
+    const [, { id }] = (await database.query<{ id: string }>(runIds, [tenant])) as [unknown, { id: string }];
+    await runs.cancelRun(id, { actor: 'key:1', reason: null }, event, contextOf());
+    await retry('cmd_2');
+    await retry('cmd_1');
+    expect(await generations()).toEqual([
+      [0, 'failed'],
+      [1, 'failed'],
+      [2, 'waiting'],
+    ]);
+  });
+
+  test('whose retry was given up, too, is not retried: the new one is', async () => {
+    await retry('cmd_1');
+    await retry('cmd_2');
+    const second = await newest();
+    await retry('cmd_3');
+    expect(await generations()).toHaveLength(2);
+    await retry('cmd_4', second);
+    expect(await generations()).toHaveLength(3);
+  });
+
+  test('that is skipped takes the retry with it that waits, by the name of who skipped it, and no replay by will', async () => {
+    await apply('broken', asking);
+    await retry('cmd_1');
+    await replay('cmd_2');
+    await skip();
+    await skip();
+    expect(await stored()).toMatchObject([
+      { generation: 0, state: 'failed', error_code: 'flow.expressionFailed' },
+      { generation: 1, state: 'failed', error_code: 'run.cancelled' },
+      { generation: 2, state: 'waiting' },
+    ]);
+    expect(announced('run.failed.v1').at(-1)).toMatchObject({
+      message: `Cancelled by key:1: its dead letter ${letter.deadLetterId} was skipped`,
+    });
+    expect(await database.query(openReviews, [tenant])).toHaveLength(1);
+    expect(await database.query(deliveryRows, [tenant])).toEqual([]);
+  });
+
+  test('that is skipped is not retried by a command that was given before, nor by one that is handled meanwhile', async () => {
+    const client = new Client({ connectionString: fresh.ownerUrl });
+    await client.connect();
+    try {
+      await client.query(
+        `BEGIN; UPDATE dead_letter SET resolved_at = clock_timestamp(), resolution = 'skipped' WHERE id = '${letter.deadLetterId}'`,
+      );
+      const retrying = retry('cmd_1');
+      const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      await waitFor(async () => (await client.query(waiting)).rowCount === 1, { what: 'the retry to wait for the skip' });
+      await client.query('COMMIT');
+      await retrying;
+    } finally {
+      await client.end();
+    }
+    await retry('cmd_2');
+    expect(await generations()).toEqual([[0, 'failed']]);
+  });
+
+  test('superseded before its skip was handled takes no retry of the new one with it', async () => {
+    await retry('cmd_1');
+    const second = await newest();
+    await apply('broken', asking);
+    await retry('cmd_2', second);
+    await skip();
+    expect((await generations()).at(-1)).toEqual([2, 'waiting']);
+  });
 });

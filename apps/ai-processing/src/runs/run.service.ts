@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DomainError, isForRequestsAlone, newRunId } from '#libs/contracts';
-import type { DecisionRequest, EventReceived, FlowDocument } from '#libs/contracts';
+import type { CancelRun, DecisionRequest, EventReceived, FlowDocument, ReplayEvent } from '#libs/contracts';
 import { isAwaited } from '#libs/decisions';
 import type { AwaitedEvent } from '#libs/decisions';
 import type { RecordContext } from '#libs/messaging';
@@ -13,7 +13,7 @@ import { RunAnnouncer } from './run.announcer.js';
 import { decideByOf, msLeft } from './decision-deadline.js';
 import { RunBeforeDeadline, RunLeasedElsewhere, RunsUnfinished } from './run.errors.js';
 import { RunStore, isSameRun } from './run.store.js';
-import type { FinishedRun, PlannedRun, Run, RunStart, StartedRuns, WaitingRun } from './run.store.js';
+import type { FinishedRun, PlannedRun, Run, RunStart, RunningRun, StartedRuns, WaitingRun } from './run.store.js';
 import { RunWorker, runOptions } from './run.worker.js';
 import type { DecidedOutcome, RunOptions } from './run.worker.js';
 
@@ -24,6 +24,12 @@ interface Started extends StartedRuns {
   /** The command that made them; null for the event's own. */
   readonly commandId: string | null;
 }
+
+/** What a command says about the flows that are to run again. */
+type OrderedReplay = Pick<ReplayEvent, 'commandId' | 'flow' | 'deadLetterId'>;
+
+/** Who ended a run before its decision, and why. */
+type Cancellation = Pick<CancelRun, 'actor' | 'reason'>;
 
 /** A run whose work has ended: for good, or until a wait is over. */
 type EndedRun = FinishedRun | WaitingRun;
@@ -109,17 +115,35 @@ export class RunService {
   }
 
   /**
-   * Runs flows on the event again, each as its next generation. The same command finds the runs it made before.
-   * @param only the name of one flow, whether or not it matches the event; null: all flows that match the event now
+   * Runs flows on the event again, each as its next generation. The same command finds the runs it made before. A retry of a dead letter that is resolved,
+   * or is retried already, runs nothing.
+   * @param ordered.flow the name of one flow, whether or not it matches the event; null: all flows that match the event now
    * @throws NotFound, RunsUnfinished
    */
-  async rerunFlows(event: EventReceived, commandId: string, only: string | null, context: RecordContext): Promise<void> {
+  async rerunFlows(event: EventReceived, ordered: OrderedReplay, context: RecordContext): Promise<void> {
+    const { commandId, flow, deadLetterId } = ordered;
     const earlier = await this.store.ofCommand(event.tenant, commandId, event.eventId);
-    const planned = earlier.length > 0 ? earlier : await this.nextGeneration(event, commandId, only);
+    const planned = earlier.length > 0 ? earlier : await this.nextGeneration(event, commandId, flow);
     if (planned.length === 0) return;
-    const claimed = await this.store.claim(planned, traceIdOf(context.traceparent), this.options.runLeaseMs);
+    const isNewRetry = deadLetterId !== undefined && earlier.length === 0;
+    const claimed = isNewRetry
+      ? await this.claimRetry(planned, deadLetterId, context)
+      : await this.store.claim(planned, traceIdOf(context.traceparent), this.options.runLeaseMs);
     const others = await this.othersOf(planned, claimed);
+    if (claimed.length + others.length === 0) {
+      const { tenant, eventId } = event;
+      log.info(
+        { tenant, eventId, flow, commandId, deadLetterId },
+        'a retry was passed over: its dead letter is resolved, or is retried already',
+      );
+    }
     await this.carryOut({ claimed, others, commandId }, event, context);
+  }
+
+  private async claimRetry(planned: readonly PlannedRun[], deadLetterId: string, context: RecordContext): Promise<RunningRun[]> {
+    const traceId = traceIdOf(context.traceparent);
+    const claimed = await Promise.all(planned.map((run) => this.store.claimRetry(run, deadLetterId, traceId, this.options.runLeaseMs)));
+    return claimed.filter((run) => run !== undefined);
   }
 
   /**
@@ -170,7 +194,8 @@ export class RunService {
    * waits for its decision, the default decision counts, as at the deadline; the caller of a job is told.
    * @throws RunLeasedElsewhere while a process works on it
    */
-  async cancelRun(runId: string, message: string, event: EventReceived, context: RecordContext): Promise<void> {
+  async cancelRun(runId: string, by: Cancellation, event: EventReceived, context: RecordContext): Promise<void> {
+    const message = `Cancelled by ${by.actor}${by.reason === null ? '' : `: ${by.reason}`}`;
     const { tenant } = event;
     const stored = await this.store.byId(tenant, runId);
     if (stored === undefined) return;

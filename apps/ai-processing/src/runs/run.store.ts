@@ -135,6 +135,24 @@ const claim = statement(
    ${claimIt}`,
 );
 
+/**
+ * The next generation of a run that was given up, for whoever retries its dead letter: only while that is open, and no run has taken its place. The lock on
+ * the dead letter puts a skip before or after this statement. Of two retries at the same moment one makes the generation, by its key.
+ */
+const claimRetry = statement(
+  'run.claimRetry',
+  `WITH letter AS (
+     SELECT letter.tenant_id, letter.id, given_up.event_id, given_up.flow
+     FROM dead_letter AS letter JOIN run AS given_up ON given_up.tenant_id = letter.tenant_id AND given_up.id = letter.run_id
+     WHERE letter.tenant_id = $3 AND letter.id = $4 AND letter.kind = 'run' AND letter.resolved_at IS NULL
+       AND run_in_place_of(given_up.tenant_id, given_up.event_id, given_up.flow, given_up.generation) IS NULL
+     FOR SHARE OF letter)
+   INSERT INTO run (${plannedColumns.names}, dead_letter_id, state, trace_id, lease_until)
+   SELECT planned.*, letter.id, 'running', $1::text, clock_timestamp() + $2 * interval '1 millisecond'
+   FROM letter JOIN ${plannedColumns.unnest('planned', 5)} USING (tenant_id, event_id, flow)
+   ${claimIt}`,
+);
+
 const startingEventColumns = columns<Pick<RunIdentity, 'tenant' | 'eventId'>>({
   tenant_id: ['text', (event) => event.tenant],
   event_id: ['text', (event) => event.eventId],
@@ -278,6 +296,16 @@ export class RunStore {
   /** Claims the runs that are neither finished nor held, and creates those that are new. Returns the claimed ones. */
   claim(planned: readonly PlannedRun[], traceId: string | null, leaseMs: number): Promise<RunningRun[]> {
     return this.database.query(claim, [traceId, leaseMs, ...plannedColumns.values(planned)]);
+  }
+
+  /**
+   * Makes and claims the next generation of a run that was given up. Undefined if another command made that generation since {@link lastGenerations}, the
+   * dead letter is resolved, or a run has taken the place of the one that was given up.
+   */
+  async claimRetry(planned: PlannedRun, deadLetterId: string, traceId: string | null, leaseMs: number): Promise<RunningRun | undefined> {
+    const values = [traceId, leaseMs, planned.tenant, deadLetterId, ...plannedColumns.values([planned])];
+    const [run] = await this.database.query<RunningRun>(claimRetry, values);
+    return run;
   }
 
   /** Claims a run that can go on after a wait. Undefined if it cannot: {@link byId} says why. */

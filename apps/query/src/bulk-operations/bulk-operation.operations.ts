@@ -131,7 +131,9 @@ export const bulkReplay = command({
         events: eventFilter.optional().describe('These events, in whatever state.'),
         deadLetters: deadLetterFilter
           .optional()
-          .describe('Events with an open dead letter of kind RUN, each with the flow that was given up.'),
+          .describe(
+            'Events with an open dead letter of kind RUN, each with the flow that was given up. What is retried already is left out.',
+          ),
       },
       'Which events a bulk replay takes. Exactly one field is given.',
     ).describe('Which events are replayed.'),

@@ -55,3 +55,13 @@ BEGIN
     SELECT row.* FROM unnest(p_keys) AS given (key)
     CROSS JOIN LATERAL (SELECT * FROM dead_letter_summary WHERE tenant_id = p_tenant AND event_id = given.key ORDER BY created_at DESC, id DESC LIMIT 100) AS row;
 END $$;
+
+-- Of a run that was given up: the run that took its place, by the rule of retries.
+CREATE OR REPLACE FUNCTION retry_in_place_of(p_tenant text, p_event text, p_flow text, p_generation integer)
+RETURNS TABLE (id text, state text) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY SELECT run.id::text, run.state::text FROM run
+    WHERE run.tenant_id = p_tenant AND run.id = run_in_place_of(p_tenant, p_event, p_flow, p_generation);
+END $$;

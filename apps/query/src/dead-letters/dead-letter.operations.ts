@@ -116,7 +116,7 @@ export const skipDeadLetter = command({
   ...settlement,
   name: 'skipDeadLetter',
   about:
-    'Gives a dead letter up for good: the record, run or delivery is not tried again, and what waits behind it goes on. The same `idempotencyKey` asks\nfor the same however often it is sent, and one that is skipped already may be skipped again.',
+    'Gives a dead letter up for good: the record, run or delivery is not tried again, and what waits behind it goes on. Retries of a run that have not\nended are cancelled as by `cancelRun`: one that a process works on is as soon as it pauses, and counts if it ends before. The same `idempotencyKey` asks\nfor the same however often it is sent, and one that is skipped already may be skipped again.',
   failures: ['deadLetter.unknown', 'deadLetter.resolved', 'request.idempotencyMismatch', 'log.unavailable'],
 });
 
@@ -124,10 +124,11 @@ export const retryDeadLetter = command({
   ...settlement,
   name: 'retryDeadLetter',
   about:
-    'Tries what failed again: a record is handled again, a run is replayed as a new generation, a delivery is redelivered. When that succeeds the dead\nletter is resolved, and what waits behind it goes on in order.',
+    'Tries what failed again: a record is handled again, a run is replayed as a new generation, a delivery is redelivered. When that succeeds the dead\nletter is resolved, and what waits behind it goes on in order. A run is replayed once, however many retries ask for it: while a later generation is\nunder way, a retry is refused with `deadLetter.underWay` and its id; of retries at the same moment, bulk ones included, one takes effect.',
   failures: [
     'deadLetter.unknown',
     'deadLetter.resolved',
+    'deadLetter.underWay',
     'deadLetter.notHeld',
     'delivery.secondEffect',
     'delivery.superseded',

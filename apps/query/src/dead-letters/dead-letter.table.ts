@@ -5,6 +5,7 @@ import { manyPerKey, onePerKey } from '../operations/per-key.js';
 import { conditions } from '../paging/filter.js';
 import { Paging } from '../paging/paging.js';
 import type { Page, ListSource, PageArguments } from '../paging/paging.js';
+import type { RunRow } from '../runs/run.operations.js';
 import type { DeadLetterFilter, DeadLetterRow } from './dead-letter.operations.js';
 
 const columns = `id, kind, customer, code, message, event_id AS "eventId", run_id AS "runId",
@@ -18,6 +19,11 @@ const list: ListSource<DeadLetterRow, DeadLetterRow> = {
 };
 const byIds = statement('query.deadLetter.byIds', `SELECT ${columns} FROM dead_letters_by_id($1, $2)`);
 const ofEvents = statement('query.deadLetter.ofEvents', `SELECT ${columns} FROM dead_letters_of_events($1, $2)`);
+
+const inPlaceOf = statement('query.deadLetter.runInPlaceOf', 'SELECT id, state FROM retry_in_place_of($1, $2, $3, $4)');
+
+/** The run that takes the place of one that was given up. */
+export type RunInPlace = Pick<RunRow, 'id' | 'state'>;
 
 export function deadLetterConditions({ resolved, ...filter }: DeadLetterFilter): Record<string, unknown> {
   return conditions({ ...filter, open: resolved === false ? true : undefined, resolved: resolved === true ? true : undefined });
@@ -36,6 +42,12 @@ export class DeadLetterTable {
 
   async byIds(tenant: string, ids: readonly string[]): Promise<(DeadLetterRow | null)[]> {
     return onePerKey(ids, await this.database.query<DeadLetterRow>(byIds, [tenant, ids]), (row) => row.id);
+  }
+
+  /** Null: there is none, so a retry makes the next generation. */
+  async runInPlaceOf(tenant: string, { eventId, flow, generation }: RunRow): Promise<RunInPlace | null> {
+    const [run] = await this.database.query<RunInPlace>(inPlaceOf, [tenant, eventId, flow, generation]);
+    return run ?? null;
   }
 
   async ofEvents(tenant: string, eventIds: readonly string[]): Promise<DeadLetterRow[][]> {

@@ -11,11 +11,12 @@ import { RunTable } from '../runs/run.table.js';
 import { retryDeadLetter, skipDeadLetter } from './dead-letter.operations.js';
 import type { DeadLetterRow, SettleDeadLetterInput } from './dead-letter.operations.js';
 import { DeadLetterTable } from './dead-letter.table.js';
+import type { RunInPlace } from './dead-letter.table.js';
 import { HoldsTable } from './hold.table.js';
 
-/** The dead letter leaves nothing to settle: it is resolved, or its record was passed over. */
+/** The dead letter leaves nothing to settle: it is resolved, it is retried already, or its record was passed over. */
 export class DeadLetterSettled extends InputInvalid {
-  constructor(code: 'deadLetter.resolved' | 'deadLetter.notHeld', message: string) {
+  constructor(code: 'deadLetter.resolved' | 'deadLetter.underWay' | 'deadLetter.notHeld', message: string) {
     super([{ path: ['id'], message }], code);
   }
 }
@@ -82,7 +83,9 @@ export class SettlementService {
     }
     if (kind === 'run') {
       const [run] = await this.runs.byIds(tenant, [runId!]);
-      return planned({ ...common, type: ReplayEvent, payload: { eventId: eventId!, flow: run!.flow } });
+      const inPlace = await this.deadLetters.runInPlaceOf(tenant, run!);
+      if (inPlace !== null && !isRepeat) throw retriedAlready(id, inPlace);
+      return planned({ ...common, type: ReplayEvent, payload: { eventId: eventId!, flow: run!.flow, deadLetterId: id } });
     }
     const [held] = await this.holds.ofDeadLetters(tenant, [id]);
     if (held!.length === 0 && !isRepeat) {
@@ -103,4 +106,16 @@ function requireOpen({ id, resolvedAt, resolution }: DeadLetterRow, { isRepeat }
   if (resolvedAt === null || isRepeat) return;
   const how = resolution === 'superseded' ? ': a later generation of the run was given up, too, and its dead letter takes its place' : '';
   throw new DeadLetterSettled('deadLetter.resolved', `the dead letter ${id} is resolved already${how}`);
+}
+
+/** The owner of the command passes such a retry over, too: this tells the caller why. */
+function retriedAlready(id: string, { id: run, state }: RunInPlace): DeadLetterSettled {
+  if (state === 'completed')
+    return new DeadLetterSettled('deadLetter.resolved', `the dead letter ${id} was retried already: ${run} completed`);
+  if (state === 'failed') {
+    const message = `the dead letter ${id} was retried already: ${run} was given up, too, and its dead letter takes the place of this one`;
+    return new DeadLetterSettled('deadLetter.resolved', message);
+  }
+  const remedy = 'wait until it has ended, or cancel it (`cancelRun`) and retry then';
+  return new DeadLetterSettled('deadLetter.underWay', `the dead letter ${id} is retried already: ${run} is ${state}; ${remedy}`);
 }

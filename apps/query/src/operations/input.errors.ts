@@ -28,6 +28,7 @@ export class InputInvalid extends DomainError {
       | 'document.invalid'
       | 'document.versionMismatch'
       | 'deadLetter.resolved'
+      | 'deadLetter.underWay'
       | 'deadLetter.notHeld'
       | 'request.unverifiable'
       | 'request.refused'

@@ -18,7 +18,16 @@ const command = { tenant: name, customer: customerKey, commandId: z.string(), ac
 export type CommandHead = z.infer<z.ZodObject<typeof command>>;
 
 /** Run the event's flows again as a new generation; the stored decisions of the earlier ones stay. */
-export const replayEventSchema = z.object({ ...command, eventId: z.string(), flow: name.nullable() });
+export const replayEventSchema = z.object({
+  ...command,
+  eventId: z.string(),
+  flow: name.nullable(),
+  /**
+   * The dead letter of a run of `flow` that it retries: nothing is run if the dead letter is resolved, or a later generation takes the place of that run
+   * already. Absent: a replay by will. Builds until 2026-11-30 did not know it.
+   */
+  deadLetterId: z.string().optional(),
+});
 export type ReplayEvent = z.infer<typeof replayEventSchema>;
 export const ReplayEvent = recordType('replay-event.v1', replayEventSchema);
 

@@ -30,6 +30,7 @@ import { Promotions1795219200031 } from './0032-promotions.js';
 import { EventSchemaProblems1795219200032 } from './0033-event-schema-problems.js';
 import { TenantModels1795219200034 } from './0035-tenant-models.js';
 import { RunDelays1795219200036 } from './0037-run-delays.js';
+import { RetriesOfRuns1795219200040 } from './0041-retries-of-runs.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
 export const migrations = [
@@ -65,6 +66,7 @@ export const migrations = [
   EventSchemaProblems1795219200032,
   TenantModels1795219200034,
   RunDelays1795219200036,
+  RetriesOfRuns1795219200040,
 ];
 
 /** The names, as TypeORM's table `migration` has them. */
