@@ -363,7 +363,7 @@ CREATE TABLE held_record (
 ALTER TABLE held_record ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY service ON held_record TO millrace_service USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON held_record TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));
-GRANT SELECT (tenant_id, consumer_group, topic, partition, record_key, log_offset, appended_at, held_at) ON held_record TO millrace_query;
+GRANT SELECT (tenant_id, consumer_group, topic, partition, record_key, log_offset, appended_at, headers, held_at, log) ON held_record TO millrace_query;
 GRANT DELETE, INSERT, SELECT, UPDATE ON held_record TO millrace_service;
 
 CREATE TABLE hold (
@@ -1075,6 +1075,9 @@ GRANT EXECUTE ON FUNCTION holds_of_customers TO millrace_query, millrace_service
 
 CREATE FUNCTION holds_of_dead_letters(p_tenant text, p_keys text[]) RETURNS TABLE(customer text, consumer_group text, topic text, partition integer, reason text, dead_letter_id text, retry_requested_at timestamp with time zone, created_at timestamp with time zone, held_records bigint) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION holds_of_dead_letters TO millrace_query, millrace_service;
+
+CREATE FUNCTION holds_of_events(p_tenant text, p_keys text[]) RETURNS TABLE(event_id text, customer text, consumer_group text, topic text, partition integer, reason text, dead_letter_id text, retry_requested_at timestamp with time zone, created_at timestamp with time zone, held_records bigint) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION holds_of_events TO millrace_query, millrace_service;
 
 CREATE FUNCTION is_superseded(p_delivery delivery) RETURNS boolean LANGUAGE sql STABLE;
 GRANT EXECUTE ON FUNCTION is_superseded TO millrace_query, millrace_service;

@@ -24,6 +24,8 @@ export interface EventStory {
   }[];
   deadLetters: { id: string; kind: string; code: string; resolvedAt: string | null; resolution: string | null }[];
   timeline: { kind: string; title: string; at: string }[];
+  /** The hold that its record waits in. */
+  hold: CustomerHold | null;
 }
 
 export interface CustomerHold {
@@ -38,7 +40,8 @@ const storyFields = `
   runs { id generation state decision modelAttempts { outcome errorCode } }
   deliveries { id state generation errorCode attempts { number outcome status } }
   deadLetters { id kind code resolvedAt resolution }
-  timeline { kind title at }`;
+  timeline { kind title at }
+  hold { group reason heldRecords deadLetter { id } }`;
 
 /** A tenant's access to a running Millrace: the webhooks of its partners, and GraphQL. */
 export class Client {

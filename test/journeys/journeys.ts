@@ -416,11 +416,11 @@ export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
         expect((await client.story(refused))!.deadLetters).toMatchObject([
           { id: letter, kind: 'RUN', code: 'model.refused', resolution: null },
         ]);
-        expect(await client.holdsOf('cust-held')).toEqual([
-          { group: 'flows', reason: 'POISON', heldRecords: 4, deadLetter: { id: letter } },
-        ]);
+        const hold = { group: 'flows', reason: 'POISON', heldRecords: 4, deadLetter: { id: letter } };
+        expect(await client.holdsOf('cust-held')).toEqual([hold]);
         expect(await client.holdsOf('cust-free')).toEqual([]);
-        for (const id of behind) expect(await client.story(id)).toMatchObject({ state: 'RECORDED', runs: [] });
+        for (const id of behind) expect(await client.story(id)).toMatchObject({ state: 'RECORDED', runs: [], hold });
+        expect(await client.story(refused)).toMatchObject({ state: 'PARKED', hold: null });
       });
 
       test('until a replay completes it, and then they are delivered after it, in order', async () => {
@@ -444,7 +444,12 @@ export function journeys(makeForm: (otlpUrl: string) => Promise<Form>): void {
       test('until an operator skips it, and then they are delivered in order without it', async () => {
         expect(await settle('skipDeadLetter')).toBe('SkipDeadLetterSuccess');
         for (const id of behind) await client.delivered(id);
-        expect((await client.story(refused))!.deadLetters).toMatchObject([{ id: letter, resolution: 'SKIPPED' }]);
+        const story = await client.story(refused);
+        expect(story).toMatchObject({ state: 'COMPLETED', hold: null, deadLetters: [{ id: letter, resolution: 'SKIPPED' }] });
+        expect(story!.timeline.at(-1)).toMatchObject({
+          kind: 'SKIPPED',
+          title: expect.stringMatching(/^The run was skipped by /) as string,
+        });
         await released();
         expect(arrived()).toEqual(behind);
       });

@@ -324,13 +324,18 @@ export class Rows {
     customer,
     deadLetter,
     records,
+    events = [],
   }: {
     tenant: string;
     customer: string;
     deadLetter: string;
+    /** The first of them failed. */
     records: number;
+    /** The events that they are of, in this order. */
+    events?: readonly string[];
   }): Promise<void> {
-    await this.database.query(insertHold, [tenant, customer, deadLetter, records]);
+    const ids = events.map((id) => Buffer.from(id).toString('base64'));
+    await this.database.query(insertHold, [tenant, customer, deadLetter, records, ids]);
   }
 
   /** Written anew, or changed to what is given. */
@@ -471,7 +476,7 @@ const insertHold = statement(
      VALUES ($1::text, 'flows', 'millrace.events.normal', 0, convert_to($1::text || '/' || $2::text, 'UTF8'), $2::text, 'poison', 1, $3)
      RETURNING tenant_id, consumer_group, topic, partition, record_key)
    INSERT INTO held_record (tenant_id, consumer_group, topic, partition, record_key, log_offset, appended_at, headers)
-   SELECT held.*, n, now(), '{}' FROM held, generate_series(1, $4::integer) AS n`,
+   SELECT held.*, n, now(), CASE WHEN ($5::text[])[n] IS NULL THEN '{}' ELSE json_build_object('ce_id', ($5::text[])[n]) END FROM held, generate_series(1, $4::integer) AS n`,
 );
 const insertTrial = statement(
   'test.trial',

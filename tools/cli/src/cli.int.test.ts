@@ -591,7 +591,21 @@ test('events get prints an event with what happened to it', async () => {
   const { code, out } = await millrace(['events', 'get', 'evt_cli']);
   expect([code, out.split('\n')[0]]).toEqual([0, 'evt_cli  invoice.paid  from stripe  about cus-9  RECORDED']);
   expect(out).toContain('Received from stripe');
+  expect(out).not.toContain('held');
   expect(await millrace(['events', 'get', 'evt_none'])).toMatchObject({ code: 1, notes: 'There is no event evt_none' });
+});
+
+test('events get says behind which dead letter an event waits, and how to settle that', async () => {
+  await createTenant();
+  const { rows } = server;
+  for (const id of ['evt_ahead', 'evt_held']) await rows.event({ tenant, id });
+  await rows.hold({ tenant, customer: 'cus-1', deadLetter: 'dlq_ahead', records: 2, events: ['evt_ahead', 'evt_held'] });
+  const waits = async () => (await millrace(['events', 'get', 'evt_held'])).out.split('\n').at(-1);
+  expect(await waits()).toBe('  held behind a dead letter that is not stored yet');
+  await rows.deadLetter({ tenant, id: 'dlq_ahead', kind: 'run', event: 'evt_ahead' });
+  expect(await waits()).toBe(
+    '  held behind dlq_ahead of evt_ahead, which holds 2 records: settle it with millrace dead-letters retry dlq_ahead, or millrace dead-letters skip dlq_ahead',
+  );
 });
 
 test('evaluate prints the value of an expression on a stored event, and the place of a mistake in it', async () => {

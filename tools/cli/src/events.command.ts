@@ -154,11 +154,13 @@ function marksOf({ isTest, schemaProblem }: ListedEvent): string[] {
 
 interface EventWithTimeline extends ListedEvent {
   timeline: { at: string; title: string; code: string | null }[];
+  hold: { reason: string; heldRecords: number; deadLetter: { id: string; event: { id: string } | null } | null } | null;
 }
 
-const timeline = `query Event($id: ID!) { event(id: $id) { ${eventFields} data timeline { at kind title code } } }`;
+const timeline = `query Event($id: ID!) { event(id: $id) { ${eventFields} data timeline { at kind title code }
+  hold { reason heldRecords deadLetter { id event { id } } } } }`;
 
-/** `millrace events get`: the event and everything that happened to it. */
+/** `millrace events get`: the event, everything that happened to it, and behind which dead letter it waits. */
 export async function show(connection: Connection, id: string, output: Output): Promise<void> {
   const { event } = await ask<{ event: EventWithTimeline | null }>(connection, timeline, { id });
   if (event === null) throw new CliFailure(`There is no event ${id}`, 'refused', 'event.unknown');
@@ -170,7 +172,16 @@ function timelineOf(event: EventWithTimeline): string {
   return [
     `${id}  ${type}  from ${source}  about ${customer.key}  ${[state, ...marksOf(event)].join('  ')}`,
     ...entries.map(({ at, title, code }) => `  ${at}  ${title}${code === null ? '' : `  [${code}]`}`),
+    ...(event.hold === null ? [] : [`  ${waitOf(event.hold)}`]),
   ].join('\n');
+}
+
+function waitOf({ reason, heldRecords, deadLetter }: NonNullable<EventWithTimeline['hold']>): string {
+  if (reason === 'OVERFLOW') return `held: ${heldRecords} records of its customer are more than memory has room for; it goes on by itself`;
+  if (deadLetter === null) return 'held behind a dead letter that is not stored yet';
+  const { id, event } = deadLetter;
+  const held = `held behind ${id}${event === null ? '' : ` of ${event.id}`}, which holds ${heldRecords} records`;
+  return `${held}: settle it with millrace dead-letters retry ${id}, or millrace dead-letters skip ${id}`;
 }
 
 const replayed = `mutation Replay($input: ReplayEventsInput!) {

@@ -4,6 +4,7 @@ import type { CustomerRow } from '../customers/customer.operations.js';
 import { delivery } from '../deliveries/delivery.operations.js';
 import { deliveryById } from '../deliveries/delivery.table.js';
 import { event } from '../events/event.operations.js';
+import type { EventRow } from '../events/event.operations.js';
 import { eventById } from '../events/event.table.js';
 import { fieldsOf, handle, part } from '../operations/part.js';
 import { priced } from '../operations/shape.js';
@@ -12,7 +13,7 @@ import { runById } from '../runs/run.table.js';
 import { deadLetter, getDeadLetter, hold, listDeadLetters, retryDeadLetter, skipDeadLetter } from './dead-letter.operations.js';
 import type { DeadLetterRow, HoldRow } from './dead-letter.operations.js';
 import { DeadLetterTable, deadLetterById } from './dead-letter.table.js';
-import { HoldsTable, holdsOfCustomer, holdsOfDeadLetter } from './hold.table.js';
+import { HoldsTable, holdOfEvent, holdsOfCustomer, holdsOfDeadLetter } from './hold.table.js';
 import { SettlementService } from './settlement.service.js';
 
 const holds = priced({ weight: 2, rows: 2 }, z.array(hold));
@@ -39,6 +40,14 @@ export const deadLetterPart = part({
     })),
     fieldsOf<CustomerRow>(customer, (field) => ({
       holds: field(holds.describe('The records of this customer that wait.'), ({ key }, { load }) => load(holdsOfCustomer, key)),
+    })),
+    fieldsOf<EventRow>(event, (field) => ({
+      hold: field(
+        priced({ weight: 5 }, hold.nullable()).describe(
+          'The hold in which its record waits for something that failed before it; null if it does not wait, or failed itself.',
+        ),
+        ({ id }, { load }) => load(holdOfEvent, id),
+      ),
     })),
     fieldsOf<HoldRow>(hold, (field) => ({
       // Also null while the dead letter is on its way from the log.

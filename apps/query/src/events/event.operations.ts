@@ -17,7 +17,7 @@ export const lane = enumeration(
 export const eventState = enumeration(
   'EventState',
   valuesOf(eventStates, {
-    recorded: 'Stored; no flow has taken it up.',
+    recorded: 'Stored; no flow has taken it up: none takes it, or not yet, or it waits for something that failed before it (`Event.hold`).',
     running: 'A flow is at work on it, or a run of it waits.',
     delivering: 'Decided; a delivery is still under way.',
     completed:
