@@ -188,7 +188,7 @@ describe('two bulk retries', () => {
     for (const one of await database.query<{ customer: string; event: string }>(eventsInOrder, [tenant, customers]))
       await giveUp(one, flow);
   };
-  /** What was replayed once the commands that are on the log have been handled: a last one of each event stands behind them. */
+  /** The replays once the commands that are on the log have been handled: a last one of each event stands behind them. */
   const allHandled = async (customers: string): Promise<Ran[]> => {
     for (const { customer, event: eventId } of await database.query<{ customer: string; event: string }>(eventsInOrder, [
       tenant,

@@ -25,7 +25,7 @@ interface Started extends StartedRuns {
   readonly commandId: string | null;
 }
 
-/** What a command says about the flows that are to run again. */
+/** The part of a command about the flows that are to run again. */
 type OrderedReplay = Pick<ReplayEvent, 'commandId' | 'flow' | 'deadLetterId'>;
 
 /** Who ended a run before its decision, and why. */
