@@ -121,7 +121,7 @@ export async function cancelRun(connection: Connection, id: string, { reason }: 
   const { cancelled } = await ask<{ cancelled: Cancelled | Refusal }>(connection, cancelOne, { input });
   output.result(
     accepted(connection, cancelled),
-    `${id} ends as soon as no process works on it, without effects; millrace runs shows when it has.`,
+    `${id} ends as soon as no process works on it, and decides nothing; millrace runs shows when it has.`,
   );
 }
 
