@@ -20,6 +20,9 @@ BEGIN
         FROM event e WHERE e.tenant_id = p_tenant AND e.id = ANY (p_keys)
       UNION ALL SELECT 2, a.target, a.at, 'replayRequested', a.detail->>'flow', NULL, NULL, NULL, NULL, NULL, NULL, NULL, a.actor
         FROM audit_entry a WHERE a.tenant_id = p_tenant AND a.target = ANY (p_keys) AND a.action = 'replayEvents'
+      UNION ALL SELECT 2, r.event_id, a.at, 'replayRequested', r.flow, NULL, NULL, NULL, NULL, NULL, NULL, NULL, a.actor
+        FROM subject_run r JOIN dead_letter x ON x.tenant_id = r.tenant_id AND x.event_id = r.event_id AND x.kind = 'run' AND x.run_id = r.id
+          JOIN audit_entry a ON a.tenant_id = x.tenant_id AND a.target = x.id AND a.action = 'retryDeadLetter'
       UNION ALL SELECT 3, r.event_id, r.started_at, 'runStarted', r.flow, r.generation::text, NULL, r.id, NULL, NULL, NULL, NULL, NULL
         FROM subject_run r
       UNION ALL SELECT 4, r.event_id, m.finished_at, 'modelAttempt', m.model, left(m.error_message, 500), m.error_code, r.id, m.step, NULL, NULL, m.number, NULL
@@ -45,6 +48,9 @@ BEGIN
         FROM subject_delivery d
       UNION ALL SELECT 9, d.event_id, a.at, 'redeliveryRequested', d.destination, NULL, NULL, d.run_id, d.step, d.id, NULL, NULL, a.actor
         FROM subject_delivery d JOIN audit_entry a ON a.tenant_id = d.tenant_id AND a.target = d.id AND a.action = 'redeliver'
+      UNION ALL SELECT 9, d.event_id, a.at, 'redeliveryRequested', d.destination, NULL, NULL, d.run_id, d.step, d.id, NULL, NULL, a.actor
+        FROM subject_delivery d JOIN dead_letter x ON x.tenant_id = d.tenant_id AND x.event_id = d.event_id AND x.kind = 'delivery' AND x.delivery_id = d.id
+          JOIN audit_entry a ON a.tenant_id = x.tenant_id AND a.target = x.id AND a.action = 'retryDeadLetter'
       UNION ALL SELECT 10, d.event_id, t.finished_at, 'deliveryAttempt', d.destination, coalesce(t.status::text, t.error_message), t.error_code, d.run_id,
           d.step, d.id, NULL, t.number, NULL
         FROM subject_delivery d JOIN attempt t ON t.tenant_id = d.tenant_id AND t.delivery_id = d.id

@@ -200,6 +200,28 @@ test('the timeline tells which dead letter was skipped, and by whom', async () =
   ]);
 });
 
+test('the timeline tells who retried a dead letter of a run or a delivery', async () => {
+  const { rows } = server;
+  await rows.event({ tenant: 'acme', id: 'evt_r', receivedAt: at(0), recordedAt: at(1) });
+  await rows.run({ tenant: 'acme', id: 'run_r0', event: 'evt_r', state: 'failed', startedAt: at(2), steps: [] });
+  await rows.run({ tenant: 'acme', id: 'run_r1', event: 'evt_r', flow: 'other', startedAt: at(2), steps: [] });
+  await rows.delivery({ tenant: 'acme', id: 'dlv_r', event: 'evt_r', run: 'run_r1', state: 'parked', createdAt: at(3) });
+  await rows.deadLetter({ tenant: 'acme', id: 'dlq_r0', kind: 'run', event: 'evt_r', run: 'run_r0', createdAt: at(4) });
+  await rows.deadLetter({ tenant: 'acme', id: 'dlq_r1', event: 'evt_r', run: 'run_r1', delivery: 'dlv_r', createdAt: at(4) });
+  for (const id of ['dlq_r0', 'dlq_r1']) {
+    const retry = `mutation { retryDeadLetter(input: { id: "${id}", idempotencyKey: "${id}" }) { __typename } }`;
+    expect(await server.data({ operatorIn: 'acme' }, retry)).toEqual({ retryDeadLetter: { __typename: 'RetryDeadLetterSuccess' } });
+  }
+  const { event } = await server.data<{ event: { timeline: object[] } }>(
+    operator,
+    '{ event(id: "evt_r") { timeline { title deliveryId actor } } }',
+  );
+  expect(event.timeline.slice(-2)).toEqual([
+    { title: 'Replay of flow triage requested', deliveryId: null, actor: 'operator' },
+    { title: 'Redelivery to crm requested', deliveryId: 'dlv_r', actor: 'operator' },
+  ]);
+});
+
 test('an event has the deliveries of its runs, those of before ids began with a time among them', async () => {
   const { rows } = server;
   const runs = [
