@@ -1,7 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SecretBox } from '#libs/auth';
-import { ReplayEvent, StartBulkOperation, bulkOperationId, deadLetterId, document, noCustomer, newRunId, topics } from '#libs/contracts';
+import {
+  CancelRun,
+  ReplayEvent,
+  StartBulkOperation,
+  bulkOperationId,
+  deadLetterId,
+  document,
+  noCustomer,
+  newRunId,
+  topics,
+} from '#libs/contracts';
 import { RecordProducer } from '#libs/messaging';
 import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
 import { start } from '#libs/service';
@@ -42,7 +52,7 @@ beforeAll(async () => {
         modelTokensPerMinute: undefined,
         redisUrl: undefined,
         redisCaFile: undefined,
-        runRetries: 0,
+        runRetries: 100,
         runLeaseMs: 15_000,
         retentionDays: 30,
         requestRetentionDays: 7,
@@ -54,7 +64,7 @@ beforeAll(async () => {
   });
   database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
   const documents = new DocumentTable(secretBox);
-  for (const name of ['triage', 'bill', 'ask']) {
+  for (const name of ['triage', 'bill', 'ask', 'stuck']) {
     const flow = document.parse({
       apiVersion: 'millrace/v1',
       kind: 'Flow',
@@ -64,13 +74,15 @@ beforeAll(async () => {
         steps:
           name === 'ask'
             ? [{ id: 'say', review: { proposal: 'event.id', expiresAfter: 'P1D' } }]
-            : [{ id: 'say', map: { expression: 'event.id' } }],
+            : name === 'stuck'
+              ? [{ id: 'say', infer: { model: 'away', instructions: 'Say it.', output: { type: 'string' } } }]
+              : [{ id: 'say', map: { expression: 'event.id' } }],
         decision: 'steps.say',
       },
     });
     await documents.save(database, { document: flow, actor: 'test' });
   }
-  await waitFor(() => service.app.get(Configuration).flows(tenant).length === 3, { what: 'the flows to be current' });
+  await waitFor(() => service.app.get(Configuration).flows(tenant).length === 4, { what: 'the flows to be current' });
 });
 afterAll(async () => {
   await service.stop();
@@ -220,4 +232,30 @@ describe('two bulk retries', () => {
     expect(await operate('cmd_ask_again', letters)).toMatchObject({ total: 0, done: 0 });
     expect(await database.query<Ran>(runs, [tenant, 'asked-'])).toEqual(once(10, 'ask', 'waiting'));
   });
+});
+
+const stuckRun = statement(
+  'test.bulk.stuck',
+  `SELECT id, state, error_code AS code FROM run WHERE tenant_id = $1 AND flow = 'stuck'`,
+);
+interface StuckRun {
+  id: string;
+  state: string;
+  code: string | null;
+}
+
+test('a replay that is tried again and again is cancelled, though the records of its customer come one after the other', async () => {
+  await database.query(insertEvents, [tenant, 'stuck-', 1]);
+  const [{ customer, event }] = (await database.query<{ customer: string; event: string }>(eventsInOrder, [tenant, 'stuck-'])) as [
+    { customer: string; event: string },
+  ];
+  const producer = service.app.get(RecordProducer);
+  const command = { tenant, customer, actor: 'key:1', at: new Date().toISOString(), eventId: event };
+  await producer.append(topics.commands, ReplayEvent, { ...command, commandId: 'cmd_stuck', flow: 'stuck' });
+  const found = async (is: (run: StuckRun) => boolean): Promise<StuckRun | undefined> =>
+    (await database.query<StuckRun>(stuckRun, [tenant])).find(is);
+  const { id } = await waitFor(() => found(({ state }) => state === 'running'), { what: 'the run' });
+  await producer.append(topics.commands, CancelRun, { ...command, commandId: 'cmd_cancel', runId: id, reason: null });
+  const run = await waitFor(() => found(({ state }) => state === 'failed'), { what: 'the end of the run', deadlineMs: 30_000 });
+  expect(run.code).toBe('run.cancelled');
 });

@@ -13,7 +13,7 @@ export class CancelRunConsumer {
   ) {}
 
   /** An event that is gone was deleted with its runs. @throws RunLeasedElsewhere */
-  @OnRecord(topics.commands, CancelRun, { group: 'replays' })
+  @OnRecord(topics.commands, CancelRun, { group: 'dead-letters' })
   async onCancelRun({ tenant, eventId, runId, actor, reason }: CancelRun, context: RecordContext): Promise<void> {
     const event = await this.events.find(tenant, eventId);
     if (event !== undefined) await this.runs.cancelRun(runId, { actor, reason }, event, context);
