@@ -234,10 +234,7 @@ describe('two bulk retries', () => {
   });
 });
 
-const stuckRun = statement(
-  'test.bulk.stuck',
-  `SELECT id, state, error_code AS code FROM run WHERE tenant_id = $1 AND flow = 'stuck'`,
-);
+const stuckRun = statement('test.bulk.stuck', `SELECT id, state, error_code AS code FROM run WHERE tenant_id = $1 AND flow = 'stuck'`);
 interface StuckRun {
   id: string;
   state: string;
