@@ -173,6 +173,20 @@ describe('a reader without a group', () => {
     expect(one.restarts()).toBe(0);
   });
 
+  test.each([
+    [0, [4]],
+    [2, [2, 3, 4]],
+    [9, [1, 2, 3, 4]],
+  ])('passes over all records but the last %i', async (but, expected) => {
+    const topic = await newTopic(1);
+    const { reader, numbers } = readerOf(topic);
+    for (const n of [1, 2, 3]) await producer.append(topic, NumberNoted, noted('c1', n));
+    await reader.skipToEnd(but);
+    await producer.append(topic, NumberNoted, noted('c1', 4));
+    await reader.readToEnd();
+    expect(numbers()).toEqual(expected);
+  });
+
   test('hears of a record that comes while it waits', async () => {
     const topic = await newTopic(1);
     const { reader, numbers } = readerOf(topic);

@@ -14,6 +14,8 @@ import { WaitingCallers } from './waiting-callers.js';
 /** How long it goes on following when nobody waits any more: calls often come one after the other. */
 const idleMs = 30_000;
 const betweenTriesMs = 500;
+/** Records that it also reads when it begins: where the log is slow, callers do not wait for the begin, and are told already. */
+const recordsBefore = 1_000;
 const log = logger('decisions');
 
 /** Follows the replies while callers wait, and tells them. Between times it has no connection. */
@@ -39,7 +41,7 @@ export class ReplyFollower implements OnApplicationShutdown {
     });
   }
 
-  /** Resolves when replies to what is appended from then on will be heard. @throws LogUnavailable */
+  /** Resolves when replies to what is appended from then on will be heard. Those of the moment before are, too. @throws LogUnavailable */
   follow(): Promise<void> {
     this.following ??= this.begin();
     return this.following;
@@ -53,7 +55,7 @@ export class ReplyFollower implements OnApplicationShutdown {
   }
 
   private begin(): Promise<void> {
-    const begun = this.running.then(() => this.reader.skipToEnd());
+    const begun = this.running.then(() => this.reader.skipToEnd(recordsBefore));
     this.running = begun.then(
       () => this.run(),
       () => (this.following = undefined), // the next caller tries again

@@ -82,12 +82,14 @@ export class TopicReader {
   }
 
   /**
-   * Passes over every record that was acknowledged before the call: reads hand on those that come after.
+   * Passes over the records that were acknowledged before the call, except for the last ones: reads hand on those, and what comes after.
+   * @param but how many are not passed over
    * @throws LogUnavailable; the place is as before
    */
-  skipToEnd(): Promise<void> {
+  skipToEnd(but = 0): Promise<void> {
     return this.withLeader('refreshMetadata', async () => {
-      this.position = await this.offsetOf('end');
+      const end = await this.offsetOf('end');
+      this.position = but === 0 ? end : Math.max(await this.offsetOf('start'), end - but);
     });
   }
 
