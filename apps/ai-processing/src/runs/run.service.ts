@@ -207,24 +207,17 @@ export class RunService {
   }
 
   private async nextGeneration(event: EventReceived, commandId: string, only: string | null): Promise<PlannedRun[]> {
-    const { request } = event;
+    const { tenant, eventId, request } = event;
     const named = only ?? request?.flow;
-    if (request !== undefined && named !== request.flow) {
-      log.warn(
-        { tenant: event.tenant, eventId: event.eventId, flow: named, commandId },
-        `a replay was passed over: only ${request.flow} runs on it`,
-      );
+    const passOver = (why: string): [] => {
+      log.warn({ tenant, eventId, flow: named, commandId }, `a replay was passed over: ${why}`);
       return [];
-    }
+    };
+    if (request !== undefined && named !== request.flow) return passOver(`only ${request.flow} runs on it`);
     const flows = await this.matcher.forReplay(event, named);
-    if (request === undefined && flows.some(({ document }) => isForRequestsAlone(document.spec))) {
-      log.warn(
-        { tenant: event.tenant, eventId: event.eventId, flow: named, commandId },
-        `a replay was passed over: ${named} runs on requests alone`,
-      );
-      return [];
-    }
-    const last = await this.store.lastGenerations(event.tenant, event.eventId);
+    if (request === undefined && flows.some(({ document }) => isForRequestsAlone(document.spec)))
+      return passOver(`${named} runs on requests alone`);
+    const last = await this.store.lastGenerations(tenant, eventId);
     return flows.map((flow) => plan(event, flow, nextOf(last, flow), commandId));
   }
 

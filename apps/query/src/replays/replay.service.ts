@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
 import { NotFound, ReplayEvent, isForRequestsAlone } from '#libs/contracts';
+import type { FlowDocument } from '#libs/contracts';
 import { Configuration } from '#libs/persistence';
+import type { Stored } from '#libs/persistence';
 import { CommandService, planned } from '../commands/command.service.js';
 import { EventTable } from '../events/event.table.js';
 import type { EventRow } from '../events/event.operations.js';
@@ -20,11 +22,11 @@ export class ReplayService {
   /** Orders a replay of every event, or of none if one is unknown; each in the order of its customer. */
   async replay(principal: Principal, input: ReplayEventsInput): Promise<{ commandIds: string[]; events: EventRow[] }> {
     const { commandIds, result } = await this.commands.issue(principal, replayEvents, input, async () => {
-      await this.check(principal, input);
       const flow = input.flow ?? null;
+      const only = flow === null ? null : await this.flowOf(principal.tenant, flow);
       const ids = [...new Set(input.ids)];
       const events = await this.find(principal.tenant, ids);
-      if (flow !== null) await this.checkRequests(principal.tenant, ids, flow);
+      if (only !== null) await this.checkRequests(ids, only);
       const commands = events.map(({ id, customer }) =>
         planned({
           type: ReplayEvent,
@@ -40,28 +42,25 @@ export class ReplayService {
     return { commandIds, events: result };
   }
 
-  private async check({ tenant }: Principal, { flow }: ReplayEventsInput): Promise<void> {
-    if (flow != null && (await this.configuration.storedFlow(tenant, flow)) === undefined) {
-      throw new InputInvalid([{ path: ['flow'], message: `names no flow of this tenant: ${flow}` }]);
-    }
+  private async flowOf(tenant: string, name: string): Promise<Stored<FlowDocument>> {
+    const flow = await this.configuration.storedFlow(tenant, name);
+    if (flow === undefined) throw new InputInvalid([{ path: ['flow'], message: `names no flow of this tenant: ${name}` }]);
+    return flow;
   }
 
   /** @throws InputInvalid if another flow is named than the one that runs on the event of a request, or one that runs on no other events */
-  private async checkRequests(tenant: string, ids: readonly string[], flow: string): Promise<void> {
+  private async checkRequests(ids: readonly string[], { tenant, name, document }: Stored<FlowDocument>): Promise<void> {
     const requests = await this.table.requests(tenant, ids);
-    const spec = this.configuration.flow(tenant, flow)?.document.spec;
-    const ordinary =
-      spec !== undefined && isForRequestsAlone(spec) ? ids.filter((id) => !requests.some((request) => request.id === id)) : [];
-    const violations = [
-      ...requests
-        .filter((request) => request.flow !== flow)
-        .map(
-          (request) =>
-            `names the event of a request, on which only the flow ${request.flow} runs: leave it out, or name that flow or none: ${request.id}`,
-        ),
-      ...ordinary.map((id) => `names an event that is no request, and the flow ${flow} runs on requests alone: ${id}`),
-    ].map((message) => ({ path: ['ids'], message }));
-    if (violations.length > 0) throw new InputInvalid(violations);
+    const others = requests.filter(({ flow }) => flow !== name);
+    const ordinary = isForRequestsAlone(document.spec) ? ids.filter((id) => !requests.some((request) => request.id === id)) : [];
+    const messages = [
+      ...others.map(
+        ({ id, flow }) =>
+          `names the event of a request, on which only the flow ${flow} runs: leave it out, or name that flow or none: ${id}`,
+      ),
+      ...ordinary.map((id) => `names an event that is no request, and the flow ${name} runs on requests alone: ${id}`),
+    ];
+    if (messages.length > 0) throw new InputInvalid(messages.map((message) => ({ path: ['ids'], message })));
   }
 
   private async find(tenant: string, ids: readonly string[]): Promise<EventRow[]> {
