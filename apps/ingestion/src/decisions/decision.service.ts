@@ -175,7 +175,7 @@ export class DecisionService {
   /** Hears the replies, if the log lets it soon. */
   private async follow(): Promise<void> {
     using end = after(followWithinMs);
-    await Promise.race([this.replies.follow().catch(() => undefined), end.elapsed]);
+    await Promise.race([this.replies.follow(), end.elapsed]);
   }
 
   /** The event of a call, with the default decision that counts if the flow does not decide by the deadline. */

@@ -41,7 +41,7 @@ export class ReplyFollower implements OnApplicationShutdown {
     });
   }
 
-  /** Resolves when replies to what is appended from then on will be heard. Those of the moment before are, too. @throws LogUnavailable */
+  /** Resolves when replies to what is appended from then on will be heard, those of the moment before too, or when the log cannot be read at the moment. */
   follow(): Promise<void> {
     this.following ??= this.begin();
     return this.following;
@@ -55,31 +55,35 @@ export class ReplyFollower implements OnApplicationShutdown {
   }
 
   private begin(): Promise<void> {
-    const begun = this.running.then(() => this.reader.skipToEnd(recordsBefore));
-    this.running = begun.then(
-      () => this.run(),
-      () => (this.following = undefined), // the next caller tries again
-    );
-    return begun;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.running = this.running.then(() => this.run(resolve));
+    return promise;
   }
 
-  private async run(): Promise<void> {
+  /** @param begun called when it follows, or cannot yet: it tries again for as long as callers wait */
+  private async run(begun: () => void): Promise<void> {
     const { signal } = this.stopping;
     let neededAt = performance.now();
+    let isFollowing = false;
     let isAway = false;
     while (!signal.aborted) {
       try {
+        if (!isFollowing) await this.reader.skipToEnd(recordsBefore);
+        isFollowing = true;
+        begun();
         await this.reader.readNext();
         isAway = false;
       } catch (error) {
         if (signal.aborted) break;
         if (!isAway) log.warn({ reason: messageOf(error) }, 'replies cannot be read; callers are told by Postgres at their deadlines');
         isAway = true;
+        begun();
         await sleep(betweenTriesMs, signal).catch(() => undefined);
       }
       if (!this.callers.isEmpty) neededAt = performance.now();
       else if (performance.now() - neededAt >= idleMs) break;
     }
+    begun();
     this.following = undefined; // whoever comes from now on begins anew
     this.drafts.clear();
     await this.reader.close();
