@@ -5,7 +5,7 @@ import type { AclEntry } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { freePort } from '#libs/ports';
-import { freshDatabase } from '#libs/testing';
+import { createTopics, freshDatabase } from '#libs/testing';
 import { startKafkaCluster } from '../../tools/kafka/cluster.js';
 import type { KafkaCluster } from '../../tools/kafka/cluster.js';
 import { javaRunsKafka } from '../../tools/kafka/java.js';
@@ -85,15 +85,15 @@ async function startSecuredCluster(): Promise<{ kafka: KafkaCluster; logins: str
 async function applyManifests(brokers: readonly string[]): Promise<void> {
   const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin();
   await admin.connect();
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: topics.map(({ metadata, spec }) => ({
+  await createTopics(
+    admin,
+    topics.map(({ metadata, spec }) => ({
       topic: metadata.name,
       numPartitions: spec.partitions,
       replicationFactor: spec.replicas,
       configEntries: Object.entries(spec.config).map(([name, value]) => ({ name, value })),
     })),
-  });
+  );
   await admin.createAcls({ acl: users.flatMap(aclsOf) });
   await admin.disconnect();
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort, takesConnections } from '#libs/ports';
-import { startHttpSink, uniqueName } from '#libs/testing';
+import { createTopics, startHttpSink, uniqueName } from '#libs/testing';
 import type { HttpSink } from '#libs/testing';
 import { oneProcess } from '../forms/forms.js';
 import type { Form } from '../forms/forms.js';
@@ -219,7 +219,7 @@ async function recordedProduce(port: number): Promise<Buffer> {
   const topic = uniqueName('resets');
   const [admin, producer] = [kafka.admin(), kafka.producer({ idempotent: true })];
   await admin.connect();
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true });
+  await createTopics(admin, [{ topic, numPartitions: 1 }]);
   await admin.disconnect();
   await producer.connect();
   await producer.send({ topic, acks: -1, messages: [{ key: 'a', value: 'b' }] });

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { customerKey, name, recordType } from '#libs/contracts';
 import type { Topic } from '#libs/contracts';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
-import { uniqueName, waitFor } from '#libs/testing';
+import { createTopics, uniqueName, waitFor } from '#libs/testing';
 import { startKafkaCluster } from './cluster.js';
 import type { KafkaCluster } from './cluster.js';
 import { javaRunsKafka } from './java.js';
@@ -67,10 +67,9 @@ describe.skipIf(!(await javaRunsKafka()))('three brokers, each record on all of 
       const configEntries = Object.entries(config).map(([entry, value]) => ({ name: entry, value }));
       const admin = client.admin();
       await admin.connect();
-      await admin.createTopics({
-        waitForLeaders: false, // ensureTopics does, and kafkajs gives up at once where a broker does not know the topic yet
-        topics: [{ topic: `millrace.${own.name}`, numPartitions: own.partitions, replicationFactor: replication, configEntries }],
-      });
+      await createTopics(admin, [
+        { topic: `millrace.${own.name}`, numPartitions: own.partitions, replicationFactor: replication, configEntries },
+      ]);
       await admin.disconnect();
       return own;
     };

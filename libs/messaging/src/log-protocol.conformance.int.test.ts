@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
 import { z } from 'zod';
 import { customerKey, name, recordType } from '#libs/contracts';
 import type { Topic } from '#libs/contracts';
-import { testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { createTopics, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { ensureTopics } from './index.js';
 import { fetchResponse } from './kafka/fetch-response.js';
 import type { FetchResponse } from './kafka/fetch-response.js';
@@ -252,7 +252,7 @@ test('a topic may take records from further ahead, and none from too far behind'
     { name: 'message.timestamp.after.max.ms', value: String(ahead) },
     { name: 'message.timestamp.before.max.ms', value: String(behind) },
   ];
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }], waitForLeaders: true });
+  await createTopics(admin, [{ topic, numPartitions: 1, configEntries }]);
   const append = (offMs: number) => answer(produce(topic, anonymous, -1, { values: ['x'], timestampsMs: [Date.now() + offMs] }));
   expect(await append(ahead - 3_600_000)).toBe('NONE');
   expect(await append(ahead + 3_600_000)).toBe('INVALID_TIMESTAMP');
@@ -263,7 +263,7 @@ test('a topic may take records from further ahead, and none from too far behind'
 test('a batch larger than the topic takes is refused', async () => {
   const topic = uniqueName('protocol');
   const configEntries = [{ name: 'max.message.bytes', value: '1048576' }];
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }], waitForLeaders: true });
+  await createTopics(admin, [{ topic, numPartitions: 1, configEntries }]);
   expect(await answer(produce(topic, anonymous, -1, { values: ['x'.repeat(2 * 1_048_576)] }))).toBe('MESSAGE_TOO_LARGE');
 });
 
@@ -719,7 +719,10 @@ test('a topic has an identity that stays, and no other topic has it, not even on
   const client = kafkaClient({ ...log, requestTimeoutMs: 10_000, retry: { retries: 5 } }).admin();
   await client.connect();
   try {
-    await client.createTopics({ topics: [one, other].map((topic) => ({ topic, numPartitions: 2 })), waitForLeaders: true });
+    await createTopics(
+      client,
+      [one, other].map((topic) => ({ topic, numPartitions: 2 })),
+    );
     const { topics: ids, clusterId } = await fetchLogIds(client, [one, other]);
     expect([...ids.values()].every((id) => /^[\w-]{22}$/.test(id))).toBe(true);
     expect(ids.get(one)).not.toBe(ids.get(other));
@@ -729,7 +732,7 @@ test('a topic has an identity that stays, and no other topic has it, not even on
     await client.deleteTopics({ topics: [one] });
     const anew = await waitFor(
       async () => {
-        await client.createTopics({ topics: [{ topic: one, numPartitions: 2 }], waitForLeaders: true });
+        await client.createTopics({ topics: [{ topic: one, numPartitions: 2 }], waitForLeaders: false });
         const id = (await fetchLogIds(client, [one])).topics.get(one);
         return id !== ids.get(one) && id;
       },

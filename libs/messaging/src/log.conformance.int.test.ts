@@ -12,7 +12,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { z } from 'zod';
 import { DeadLettered, DomainError, customerKey, name, recordKey, recordType, topics } from '#libs/contracts';
 import type { FailureCode, RecordType, Topic } from '#libs/contracts';
-import { HoldsInMemory, onKafka, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { createTopics, HoldsInMemory, onKafka, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { currentTraceparent, inSpan, registry, startTracing, traceIdOf } from '#libs/tracing';
 import type { Tracing } from '#libs/tracing';
 import {
@@ -288,7 +288,7 @@ test('a record that is larger than its topic takes is refused alone: those besid
   const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin();
   await admin.connect();
   const configEntries = [{ name: 'max.message.bytes', value: String(1_048_576) }];
-  await admin.createTopics({ topics: [{ topic: onLog(small), numPartitions: 1, configEntries }], waitForLeaders: true });
+  await createTopics(admin, [{ topic: onLog(small), numPartitions: 1, configEntries }]);
   await admin.disconnect();
   const tooLarge = { ...noted('c1', 2), padding: 'x'.repeat(2 * 1_048_576) };
   const appends = [noted('c1', 1), tooLarge, noted('c1', 3)].map((value) => producer.append(small, NumberNoted, value));

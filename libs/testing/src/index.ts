@@ -11,6 +11,7 @@ export type { MailFault, MailServer, ReceivedMail } from './mail-server.js';
 export { HoldsInMemory } from './holds-in-memory.js';
 export { startHttpSink } from './http-sink.js';
 export type { HttpSink } from './http-sink.js';
+export { createTopics } from './new-topics.js';
 export { noOperations } from './no-operations.js';
 export { onKafka, sameOnEveryLog, testBrokers } from './test-brokers.js';
 export { hasMariaDb, startMariaDb } from './mariadb-server.js';

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'v
 import { Database } from '#libs/persistence';
 import { freePort } from '#libs/ports';
 import { PositionTable } from '#libs/positions';
-import { freshDatabase, testBrokers, uniqueName } from '#libs/testing';
+import { createTopics, freshDatabase, testBrokers, uniqueName } from '#libs/testing';
 import type { FreshDatabase } from '#libs/testing';
 import { runInTest } from './run-in-test.js';
 
@@ -34,7 +34,7 @@ afterAll(async () => {
 beforeEach(async () => {
   prefix = `${uniqueName('restore')}.`;
   [topic, group] = [`${prefix}events.normal`, `${prefix}flows`];
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: 1 }] });
+  await createTopics(admin, [{ topic, numPartitions: 1, replicationFactor: 1 }]);
   fresh = await freshDatabase();
   database = await Database.connect({ url: fresh.url, role: 'millrace_service', applicationName: 'test' });
   onTestFinished(async () => {

@@ -8,7 +8,7 @@ import type { Login } from '#libs/connections';
 import { HttpClient } from '#libs/http';
 import type { Json } from '#libs/json';
 import { freePort } from '#libs/ports';
-import { startRelay, testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { createTopics, startRelay, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { startKafkaCluster } from '../../../../tools/kafka/cluster.js';
 import type { KafkaCluster } from '../../../../tools/kafka/cluster.js';
 import { javaCommand, javaRunsKafka } from '../../../../tools/kafka/java.js';
@@ -79,7 +79,10 @@ async function startCluster(): Promise<Cluster> {
   const client = new Kafka({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING });
   const admin = client.admin();
   await admin.connect();
-  await admin.createTopics({ waitForLeaders: true, topics: topics.map((topic) => ({ numPartitions: 1, replicationFactor: 1, ...topic })) });
+  await createTopics(
+    admin,
+    topics.map((topic) => ({ numPartitions: 1, replicationFactor: 1, ...topic })),
+  );
   const writable = [...topics.map(({ topic }) => topic).filter((topic) => topic !== 'forbidden'), 'none'];
   await admin.createAcls({ acl: writable.map(mayWrite) });
   const records = new Map<string, KafkaMessage>();
@@ -365,7 +368,7 @@ test('the local broker of a laptop is written to as well', async () => {
   const topic = uniqueName('tenant');
   const admin = new Kafka({ brokers: [address], logLevel: logLevel.NOTHING }).admin();
   await admin.connect();
-  await admin.createTopics({ topics: [{ topic, numPartitions: 2, replicationFactor: 1 }] });
+  await createTopics(admin, [{ topic, numPartitions: 2, replicationFactor: 1 }]);
   const call = { settings: { brokers: [address], tls: 'none' }, login: {}, port: Number(address.split(':')[1]) };
   expect((await produced({ topic, key: 'a', text: 'b' }, call)).output).toMatchObject({ topic, offset: '0' });
   expect(await tested(call)).toMatchObject({ isAccepted: true });

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { Kafka, logLevel } from 'kafkajs';
 import type { Producer } from 'kafkajs';
 import { expect, test } from 'vitest';
-import { testBrokers, uniqueName, waitFor } from '#libs/testing';
+import { createTopics, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { LogIds } from './log-ids.js';
 import { LazyAdmin } from '../kafka/lazy-admin.js';
 import { EarlierCommits } from './earlier-commits.js';
@@ -140,8 +140,7 @@ class Group {
     const group = new Group(kafka, producer);
     const admin = kafka.admin();
     await admin.connect();
-    await admin.createTopics({ waitForLeaders: false, topics: [{ topic: group.topic, numPartitions: partitions, replicationFactor: 1 }] });
-    await waitFor(() => admin.fetchTopicOffsets(group.topic), { what: `the leaders of ${group.topic}` });
+    await createTopics(admin, [{ topic: group.topic, numPartitions: partitions, replicationFactor: 1 }]);
     await admin.disconnect();
     return group;
   }
