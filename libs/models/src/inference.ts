@@ -55,22 +55,25 @@ export interface InferenceRequest {
   signal?: AbortSignal | undefined;
   /** Default: nobody watches, and answers come as a whole. */
   observer?: InferenceObserver | undefined;
-  /** Called after every call. The gateway waits for it before it uses the result. */
+  /** Called after every call, and for every model of a route that is passed over. The gateway waits for it before it goes on. */
   onAttempt(attempt: ModelAttempt): Promise<void>;
 }
 
-/** The record of one call to the provider. */
+/** The record of one call to the provider, or of a model of a route that was passed over without a call. */
 export interface ModelAttempt {
-  /** From 1, within one inference. */
+  /** From 1, within one inference; models that were passed over count. */
   readonly number: number;
   /** The name of the ModelProvider document; null: the provider of the installation. */
   readonly provider: string | null;
   readonly model: string;
   readonly startedAt: Date;
   readonly finishedAt: Date;
-  readonly outcome: 'succeeded' | 'failed';
+  /** `passedOver`: no call was made, for the reason that `errorCode` and `errorMessage` give. */
+  readonly outcome: 'succeeded' | 'failed' | 'passedOver';
   readonly errorCode: FailureCode | null;
   readonly errorMessage: string | null;
+  /** The Budget document for which the model was passed over; null: another reason, or none. */
+  readonly budget: string | null;
   readonly responseModel: string | null;
   readonly providerRequestId: string | null;
   readonly inputTokens: number | null;

@@ -5,7 +5,7 @@ import type { RetryPolicy } from '#libs/retries';
 import { MemoryLimitStore } from '#libs/limits';
 import type { LimitStore } from '#libs/limits';
 import type { SharedOutputs } from '#libs/redis';
-import { Stopwatch, sleep } from '#libs/time';
+import { Stopwatch, sleep, wallTime } from '#libs/time';
 import { counter, inSpan } from '#libs/tracing';
 import type { Span } from '#libs/tracing';
 import { Deadline } from './deadline.js';
@@ -21,7 +21,15 @@ import type { Clock } from './model-endpoint.js';
 import type { CallTurn, ModelLimiter } from './model-limiter.js';
 import type { ModelLimits } from './model-limits.js';
 import type { ModelProvider, ModelRequest, ModelResponse } from './model-provider.js';
-import { ModelBudgetSpent, ModelFailure, ModelLimited, ModelOutputInvalid, ModelRefused, ModelUnavailable } from './model.errors.js';
+import {
+  ModelBudgetSpent,
+  ModelFailure,
+  ModelLimited,
+  ModelNotFree,
+  ModelOutputInvalid,
+  ModelRefused,
+  ModelUnavailable,
+} from './model.errors.js';
 import type { ModelSpending } from './model-spending.js';
 import { OutputGate } from './output-gate.js';
 import { fitsStrictSubset } from './strict-subset.js';
@@ -90,6 +98,8 @@ interface Work {
   readonly draft: InferenceDraft | undefined;
   /** Calls made so far, of all candidates. */
   calls: number;
+  /** The attempts recorded so far: calls, and candidates that were passed over. */
+  attempts: number;
 }
 
 /** One candidate at work for an inference. */
@@ -148,7 +158,7 @@ export class ModelGateway {
     using deadline = new Deadline(request.timeoutMs, request.signal, this.clock.now);
     const { cache, observer } = request;
     const draft = observer === undefined ? undefined : new InferenceDraft(observer);
-    const work: Work = { request, gate: new OutputGate(request), draft, calls: 0 };
+    const work: Work = { request, gate: new OutputGate(request), draft, calls: 0, attempts: 0 };
     if (cache === undefined) return await this.ask(work, deadline);
     const given = await this.cache.get({ ...request, cache }, { gate: work.gate, deadline }, () => this.ask(work, deadline));
     if (given.attempts === 0) draft?.add(JSON.stringify(given.output)); // it is the output of another request
@@ -162,6 +172,7 @@ export class ModelGateway {
     const failures: ModelFailure[] = [];
     for (const [at, candidate] of candidates.entries()) {
       const hasNext = at < candidates.length - 1;
+      const callsBefore = work.calls;
       try {
         this.spending?.requireAllowance(request, candidate);
         return await this.inferAt(candidate, work, deadline, hasNext);
@@ -170,6 +181,7 @@ export class ModelGateway {
         failures.push(error);
         const reason = fallbackReasonOf(error);
         if (reason === 'budget' ? error instanceof ModelBudgetSpent : !fallbackOn.has(reason)) throw error;
+        if (candidates.length > 1 && work.calls === callsBefore) await this.passOver(candidate, error, work);
         if (!hasNext || deadline.passed) break;
         if ('route' in request.target)
           fallbacks.inc({ tenant: request.tenant, route: request.target.route, model: candidate.model, reason });
@@ -224,7 +236,7 @@ export class ModelGateway {
     const failure = circuit.leave(passage, 'failure' in result ? result.failure : undefined);
     if (!('output' in result)) work.draft?.restart();
     work.calls += 1;
-    await this.report(work.calls, candidate, watch, result, work.request);
+    await this.report(candidate, watch, result, work);
     return { result, failure };
   }
 
@@ -262,13 +274,8 @@ export class ModelGateway {
     await this.endpoint.close();
   }
 
-  private async report(
-    number: number,
-    candidate: ModelCandidate,
-    watch: Stopwatch,
-    result: CallResult,
-    request: InferenceRequest,
-  ): Promise<void> {
+  private async report(candidate: ModelCandidate, watch: Stopwatch, result: CallResult, work: Work): Promise<void> {
+    const { request } = work;
     const { startedAt, finishedAt, durationMs } = watch.stop();
     const { response } = result;
     const { endpoint, model, price } = candidate;
@@ -277,8 +284,9 @@ export class ModelGateway {
     countCall(model, endpoint.provider, failure?.code ?? 'ok', durationMs, response);
     if (failure instanceof ModelOutputInvalid) countRefusal(model, failure.gate);
     const costNanos = costNanosOf(price, response?.usage);
+    work.attempts += 1;
     const attempt: ModelAttempt = {
-      number,
+      number: work.attempts,
       provider: endpoint.name,
       model,
       startedAt,
@@ -286,6 +294,7 @@ export class ModelGateway {
       outcome: failure === undefined ? 'succeeded' : 'failed',
       errorCode: failure?.code ?? null,
       errorMessage: failure?.message ?? null,
+      budget: null,
       responseModel: response?.responseModel ?? null,
       providerRequestId: response?.providerRequestId ?? ('failure' in result ? result.failure.providerRequestId : undefined) ?? null,
       inputTokens: response?.usage?.inputTokens ?? null,
@@ -295,6 +304,29 @@ export class ModelGateway {
     };
     this.spending?.note(request, attempt);
     await request.onAttempt(attempt);
+  }
+
+  /** Records that a route asks another model without a call of this one, or found none to call. */
+  private async passOver({ endpoint, model }: ModelCandidate, failure: ModelFailure, work: Work): Promise<void> {
+    const at = wallTime();
+    work.attempts += 1;
+    await work.request.onAttempt({
+      number: work.attempts,
+      provider: endpoint.name,
+      model,
+      startedAt: at,
+      finishedAt: at,
+      outcome: 'passedOver',
+      errorCode: failure.code,
+      errorMessage: failure.message,
+      budget: failure instanceof ModelNotFree ? failure.budget : null,
+      responseModel: null,
+      providerRequestId: null,
+      inputTokens: null,
+      outputTokens: null,
+      costNanos: null,
+      currency: null,
+    });
   }
 
   /** Makes one call, in pieces if somebody watches the text. */

@@ -10,6 +10,7 @@ import { fallbackReasonOf } from './model-directory.js';
 import { ModelEndpoint } from './model-endpoint.js';
 import { ModelGateway } from './model-gateway.js';
 import type { InferenceRequest, ModelAttempt } from './inference.js';
+import type { ModelLimits } from './model-limits.js';
 import type { ModelProvider, ModelRequest, ModelResponse, ProviderCallOptions } from './model-provider.js';
 import {
   ModelAnswerTooLarge,
@@ -104,9 +105,10 @@ const clock = {
     skippedMs += ms;
   },
 };
-const endpoint = (provider: ScriptedProvider): ModelEndpoint =>
+const endpoint = (provider: ScriptedProvider, limits?: ModelLimits): ModelEndpoint =>
   new ModelEndpoint({
     provider,
+    limits,
     name: provider.name,
     scope: provider.name,
     limitStore: new MemoryLimitStore(clock.now),
@@ -164,6 +166,10 @@ const request: InferenceRequest = {
   onAttempt: async (attempt) => void attempts.push(attempt),
 };
 const infer = (over: Partial<InferenceRequest> = {}) => gateway.infer({ ...request, ...over });
+const passedOver = (): string[] =>
+  attempts
+    .filter(({ outcome }) => outcome === 'passedOver')
+    .map(({ number, model, errorCode, errorMessage, budget: of }) => `${number} ${model} ${errorCode} ${errorMessage} ${of ?? '-'}`);
 const asked = (): string[] => attempts.map(({ provider, model, errorCode }) => `${provider}/${model} ${errorCode ?? 'ok'}`);
 
 describe('a route', () => {
@@ -209,8 +215,17 @@ describe('a route', () => {
     first.script = [failure];
     expect(await infer()).toMatchObject({ model: 'm2' });
     expect(asked()).toEqual([`first/m1 ${code}`, 'second/m2 ok']);
-    expect(await infer()).toMatchObject({ model: 'm2' });
+    expect(passedOver(), 'it was called').toEqual([]);
+    expect(await infer()).toMatchObject({ model: 'm2', attempts: 1 });
     expect(first.requests).toHaveLength(1);
+    expect(passedOver()).toEqual([`1 m1 ${code} ${attempts[2]!.errorMessage} -`]);
+  });
+
+  it('says which models it passed over because the turn of a call would not come in time', async () => {
+    endpoints = [{ requestsPerMinute: 1 }, undefined].map((limits, at) => endpoint([first, second][at]!, limits));
+    await infer();
+    expect(await infer()).toMatchObject({ model: 'm2', attempts: 1 });
+    expect(passedOver()).toEqual([expect.stringMatching(/^1 m1 model\.limited .+ -$/)]);
   });
 
   it('asks the next one if repairs do not help', async () => {
@@ -267,17 +282,24 @@ describe('a budget', () => {
   });
 
   it('that degrades has the next model asked that it does not count, whatever the route says of failures', async () => {
-    budget = new ModelNotFree('spent');
+    budget = new ModelNotFree('spent', { budget: 'month' });
     prices = [euros, undefined];
     fallbackOn = [];
     expect(await infer()).toMatchObject({ model: 'm2', attempts: 1 });
     expect(first.requests).toEqual([]);
+    expect(passedOver(), 'a record says which model, for which budget, and why').toEqual(['1 m1 model.notFree spent month']);
+    expect(attempts.map(({ number, outcome }) => [number, outcome])).toEqual([
+      [1, 'passedOver'],
+      [2, 'succeeded'],
+    ]);
+    expect(noted).toEqual(['acme/undefined m2 null']);
   });
 
   it('that degrades fails the step for good if it counts all models, and waits for one that it does not count', async () => {
-    budget = new ModelNotFree('spent');
+    budget = new ModelNotFree('spent', { budget: 'month' });
     price = euros;
     await expect(infer()).rejects.toMatchObject({ code: 'model.notFree', outcome: 'deadLetter' });
+    expect(passedOver()).toEqual(['1 m1 model.notFree spent month', '2 m2 model.notFree spent month']);
     prices = [euros, undefined];
     second.script = [new ModelCredentialRefused('no')];
     await expect(infer()).rejects.toBeInstanceOf(ModelCredentialRefused);
@@ -287,7 +309,7 @@ describe('a budget', () => {
     budget = new ModelBudgetSpent('spent', { budget: 'all', endsAt: new Date(), retryAfterMs: 60_000 });
     prices = [euros, undefined];
     await expect(infer()).rejects.toMatchObject({ code: 'model.budgetSpent', retryAfterMs: 60_000 });
-    expect(second.requests).toEqual([]);
+    expect([second.requests, attempts], 'no model took its place').toEqual([[], []]);
     prices = [undefined, euros];
     expect(await infer()).toMatchObject({ model: 'm1' });
   });
@@ -319,15 +341,19 @@ describe('a model of which most calls fail', () => {
   it('is not called for a while: routes ask the next one at once', async () => {
     for (let time = 0; time < 3; time += 1) await infer();
     expect(first.requests, 'five calls without an answer in a row').toHaveLength(5);
+    attempts = [];
     await infer();
     expect(first.requests).toHaveLength(5);
+    expect(passedOver()).toEqual([expect.stringMatching(/^1 m1 model\.outage Too many calls of the model m1 failed.+ -$/)]);
   });
 
   it('lets a step without another model wait, which uses up none of its tries', async () => {
     fallbackOn = [];
     for (let time = 0; time < 3; time += 1) await infer().catch(() => undefined);
     const calls = first.requests.length;
+    attempts = [];
     await expect(infer()).rejects.toMatchObject({ code: 'model.outage', ours: true, outcome: 'retry' });
+    expect(attempts, 'the run says why it waits, and no model took its place').toEqual([]);
     const { retryAfterMs } = (await infer().catch((error: unknown) => error)) as ModelOutage;
     expect(retryAfterMs).toBeLessThanOrEqual(6_000);
     expect(first.requests).toHaveLength(calls);

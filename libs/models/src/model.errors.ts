@@ -97,6 +97,13 @@ export class ModelBudgetSpent extends ModelFailure {
 /** A budget of the tenant is spent, and the model is one that it counts. Another candidate may be one that it does not count. */
 export class ModelNotFree extends ModelFailure {
   readonly code = 'model.notFree';
+  /** The name of the Budget document. */
+  readonly budget: string;
+
+  constructor(message: string, { budget }: { budget: string }) {
+    super(message);
+    this.budget = budget;
+  }
 }
 
 /** The key is wrong, forbidden or out of credit. The operator has to mend it, so the event waits as long as that takes and is never parked. */

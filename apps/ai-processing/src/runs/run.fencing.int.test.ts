@@ -255,6 +255,7 @@ class ShakyProcess {
     const none = {
       errorCode: null,
       errorMessage: null,
+      budget: null,
       responseModel: null,
       providerRequestId: null,
       inputTokens: null,

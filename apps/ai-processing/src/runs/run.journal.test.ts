@@ -74,6 +74,15 @@ test('a failed request is stored at once, and its call is not open when the run 
   expect(contents().at(-1)).toEqual(['', 0, 'released']);
 });
 
+test('a model that was passed over costs no write of its own', async () => {
+  await journal.noteCall('assess');
+  await journal.recordCall('assess', request('passedOver'));
+  expect(written).toHaveLength(1);
+  journal.failCall('assess');
+  await journal.end({ state: 'released', failure: 'does-not-count' });
+  expect(written[1]!.calls).toHaveLength(1);
+});
+
 test('a call that failed before any request is not open when the run ends with it', async () => {
   await journal.noteCall('assess');
   journal.failCall('assess');

@@ -165,7 +165,8 @@ export class RunJournal implements StepJournal {
     counted.last = Math.max(counted.last, number);
     this.calls.push({ step, request: { ...request, number } });
     if (request.kind === 'operation' && request.outcome !== 'failed' && !this.reached.has(step)) this.reached.set(step, request.startedAt);
-    if (request.outcome === 'succeeded') return; // written with its step
+    // A success is written with its step, and a model that was passed over with what comes of the others.
+    if (request.outcome === 'succeeded' || request.outcome === 'passedOver') return;
     this.open.set(step, 'failed');
     await this.write();
   }

@@ -143,6 +143,7 @@ const requestColumns = columns<{ run: RunningRun; step: string; request: ModelRe
   outcome: ['text', ({ request }) => request.outcome],
   error_code: ['text', ({ request }) => request.errorCode],
   error_message: ['text', ({ request }) => storableText(request.errorMessage)],
+  budget: ['text', ({ request }) => request.budget],
   input_tokens: ['integer', ({ request }) => request.inputTokens],
   output_tokens: ['integer', ({ request }) => request.outputTokens],
   cost_nanos: ['bigint', ({ request }) => request.costNanos],

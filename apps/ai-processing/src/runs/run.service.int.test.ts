@@ -9,7 +9,7 @@ import { FlowCompiler } from '#libs/flows';
 import type { CompiledFlow } from '#libs/flows';
 import { LogUnavailable, RecordProducer, ensureTopics } from '#libs/messaging';
 import type { RecordContext } from '#libs/messaging';
-import { ModelBudgetSpent, ModelGateway, OpenAiProvider } from '#libs/models';
+import { ModelBudgetSpent, ModelOutage, ModelGateway, OpenAiProvider } from '#libs/models';
 import { Configuration, Database, DocumentTable, statement } from '#libs/persistence';
 import { atTheSameMoment, freshDatabase, noOperations, startHttpSink, testBrokers, uniqueName, waitFor } from '#libs/testing';
 import { registry } from '#libs/tracing';
@@ -422,6 +422,48 @@ test('a run that waits for a spent budget says since when, for which and until w
   await runs.runFlows(event, contextOf({ attempt: 3 }));
   expect(await stored()).toMatchObject([{ state: 'completed', failures: 0 }]);
   expect(await database.query(delays, [tenant])).toMatchObject([{ began_at: first!['began_at'], isCurrent: false }]);
+});
+
+test('a run says which models a route passed over, once for each reason, however often it looks', async () => {
+  await apply('routed', { steps: [infer('assess')] });
+  const attempts = statement(
+    'test.service.passedOver',
+    `SELECT step, provider, model, outcome, error_code, error_message, budget FROM model_attempt WHERE tenant_id = $1 ORDER BY started_at, number`,
+  );
+  const at = new Date('2026-11-30T12:00:00.000Z');
+  const none = { responseModel: null, providerRequestId: null, inputTokens: null, outputTokens: null, costNanos: null, currency: null };
+  const left = { startedAt: at, finishedAt: at, outcome: 'passedOver', ...none } as const;
+  const infers = vi.spyOn(gateway, 'infer').mockImplementation(async ({ onAttempt }) => {
+    const spent = { errorCode: 'model.notFree', errorMessage: 'The budget month is spent', budget: 'month' } as const;
+    await onAttempt({ number: 1, provider: 'dear', model: 'large', ...spent, ...left });
+    await onAttempt({
+      number: 2,
+      provider: null,
+      model: 'small',
+      errorCode: 'model.outage',
+      errorMessage: 'It is away',
+      budget: null,
+      ...left,
+    });
+    throw new ModelOutage('It is away', { retryAfterMs: 1_000 });
+  });
+  const event = eventOf('1');
+  for (const attempt of [1, 2]) await expect(runs.runFlows(event, contextOf({ attempt }))).rejects.toBeInstanceOf(RunsUnfinished);
+  infers.mockRestore();
+  await runs.runFlows(event, contextOf({ attempt: 3 }));
+  const passedOver = { step: 'assess', outcome: 'passedOver' };
+  const spent = {
+    provider: 'dear',
+    model: 'large',
+    error_code: 'model.notFree',
+    error_message: 'The budget month is spent',
+    budget: 'month',
+  };
+  expect(await database.query(attempts, [tenant])).toMatchObject([
+    { ...passedOver, ...spent },
+    { ...passedOver, provider: null, model: 'small', error_code: 'model.outage', budget: null },
+    { step: 'assess', outcome: 'succeeded', error_code: null, budget: null },
+  ]);
 });
 
 test('a run that waits before it could store anything says why; one that is tried again because it failed does not', async () => {

@@ -258,6 +258,7 @@ test('a request to a model is stored even by a process that lost its claim, beca
   const none = {
     errorCode: null,
     errorMessage: null,
+    budget: null,
     responseModel: null,
     providerRequestId: null,
     inputTokens: null,

@@ -57,7 +57,7 @@ export class Budget {
     if (amount !== undefined && price?.currency !== currency) return;
     const whole = amount === undefined ? `${tokens} tokens` : `${amount} ${currency}`;
     const message = `The budget ${this.name} is spent: ${whole} until ${this.endsAt.toISOString()}`;
-    if (whenSpent === 'degrade') throw new ModelNotFree(message);
+    if (whenSpent === 'degrade') throw new ModelNotFree(message, { budget: this.name });
     const retryAfterMs = Math.min(longestWaitMs, latencyMs(now.getTime(), this.endsAt.getTime()));
     throw new ModelBudgetSpent(message, { budget: this.name, endsAt: this.endsAt, retryAfterMs });
   }

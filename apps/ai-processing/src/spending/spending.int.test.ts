@@ -59,6 +59,7 @@ const attempt = (over: Partial<ModelAttempt> = {}): ModelAttempt => ({
   outcome: 'succeeded',
   errorCode: null,
   errorMessage: null,
+  budget: null,
   responseModel: null,
   providerRequestId: null,
   inputTokens: 900,
@@ -120,6 +121,7 @@ test('a budget of some flows counts these alone, and one that degrades says so',
   expect(allowance(service)).toBe('open');
   spend(service, 'triage');
   expect(allowance(service)).toBe('model.notFree');
+  expect(() => service.requireAllowance({ tenant, flow: 'triage' }, euros)).toThrow(expect.objectContaining({ budget: 'all' }));
   expect(allowance(service, euros, { flow: 'other' })).toBe('open');
 });
 

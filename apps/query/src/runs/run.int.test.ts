@@ -28,6 +28,12 @@ const failCall = statement(
   'test.run.failCall',
   `UPDATE model_attempt SET outcome = 'failed', error_code = 'model.credential', error_message = $2 WHERE tenant_id = $1`,
 );
+const passOver = statement(
+  'test.run.passOver',
+  `INSERT INTO model_attempt (tenant_id, run_id, step, number, fence, event_id, model, outcome, error_code, error_message, budget, provider, started_at, finished_at)
+   SELECT tenant_id, run_id, step, 0, fence, event_id, 'large', 'passedOver', 'model.notFree', 'The budget month is spent: 50 EUR until 2027-01-01T00:00:00.000Z',
+     'month', 'dear', started_at, started_at FROM model_attempt WHERE tenant_id = $1`,
+);
 const withoutPrice = statement('test.run.free', `UPDATE model_attempt SET cost_nanos = NULL, currency = NULL WHERE tenant_id = $1`);
 
 const query = `{ runs(filter: { state: WAITING }) { nodes { id state waits { step forEvent dueAt endedAt reason } event { state } } } }`;
@@ -112,6 +118,34 @@ test('a run that cannot go on says what it waits for, also in the timeline, and 
     runs.map(({ id }) => ({ kind: 'RUN_DELAYED', title, code: 'model.budgetSpent', runId: id, step: 'assess' })),
   );
   expect(await server.data(await server.key(uniqueName('other'), 'read'), asked)).toEqual({ runs: { nodes: [] }, event: null });
+});
+
+test('a run says which models its routes passed over, for which budget, and why; its timeline does, too', async () => {
+  const tenant = uniqueName('tenant');
+  await server.rows.event({ tenant, id: 'evt_1' });
+  await server.rows.run({ tenant, id: 'run_1', event: 'evt_1' });
+  await database.query(passOver, [tenant]);
+  const told = `{ run(id: "run_1") { costs { amount } modelAttempts { number provider model outcome errorCode errorMessage budget cost { amount } }
+    event { timeline { kind title code step attempt } } } }`;
+  type Told = { run: { modelAttempts: object[]; event: { timeline: { kind: string }[] } } };
+  const { run } = await server.data<Told>(await server.key(tenant, 'read'), told);
+  const message = 'The budget month is spent: 50 EUR until 2027-01-01T00:00:00.000Z';
+  const spent = { errorCode: 'model.notFree', errorMessage: message, budget: 'month' };
+  expect(run.modelAttempts).toEqual([
+    { number: 0, provider: 'dear', model: 'large', outcome: 'passedOver', ...spent, cost: null },
+    expect.objectContaining({ number: 1, outcome: 'succeeded', budget: null }),
+  ]);
+  expect(run).toMatchObject({ costs: [{ amount: '1.25' }] });
+  expect(run.event.timeline.filter(({ kind }) => kind.startsWith('MODEL_'))).toEqual([
+    {
+      kind: 'MODEL_PASSED_OVER',
+      title: `Model large was passed over for assess: ${message}`,
+      code: 'model.notFree',
+      step: 'assess',
+      attempt: null,
+    },
+    expect.objectContaining({ kind: 'MODEL_ATTEMPT', code: null, attempt: 1 }),
+  ]);
 });
 
 test('a run says which provider its calls of models asked and what they cost, also in sum', async () => {

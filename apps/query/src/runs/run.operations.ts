@@ -151,18 +151,27 @@ export const modelAttempt = entity(
   'ModelAttempt',
   {
     step: z.string().describe('The path of the step that asked.'),
-    number: z.int().describe('Counts from 1 within the step.'),
+    number: z.int().describe('Counts from 1 within the step; models that were passed over count, too.'),
     provider: z.string().nullable().describe('The name of the ModelProvider document; null: the provider of the installation.'),
-    model: z.string().describe('The model that was asked.'),
+    model: z.string().describe('The model that was asked, or passed over.'),
     responseModel: z.string().nullable().describe('The model that says it answered; null if it did not say.'),
     providerRequestId: z.string().nullable().describe('The id of the call at the provider.'),
-    outcome: z.string().describe('`succeeded` or `failed`.'),
-    errorCode: z.string().nullable().describe('Why it failed, as a code; null if it succeeded.'),
-    errorMessage: z.string().nullable().describe('Why it failed, for a person; null if it succeeded.'),
-    startedAt: timestamp.describe('When the request began.'),
-    finishedAt: timestamp.describe('When it ended.'),
+    outcome: z.string().describe('`succeeded`, `failed`, or `passedOver`: a model of a route that was not called.'),
+    errorCode: z.string().nullable().describe('Why it failed or was passed over, as a code; null if it succeeded.'),
+    errorMessage: z.string().nullable().describe('Why it failed or was passed over, for a person; null if it succeeded.'),
+    budget: z
+      .string()
+      .nullable()
+      .describe(
+        'The name of the Budget document that is spent, and for which the model was passed over; null if it is another reason, or none.',
+      ),
+    startedAt: timestamp.describe('When the request began, or the model was passed over.'),
+    finishedAt: timestamp.describe('When it ended; the same time for a model that was passed over.'),
   },
-  { about: 'One call of a model.' },
+  {
+    about:
+      'One call of a model, or the note that a route passed a model over. A run that looks again and again has one note for each reason.',
+  },
 );
 
 export const operationOutcome = enumeration(

@@ -59,7 +59,9 @@ export const runPart = part({
         ({ id }, { load }) => load(delayOfRun, id),
       ),
       modelAttempts: field(
-        priced({ weight: 2, rows: 3 }, z.array(modelAttempt)).describe('Every call of a model, failed ones too.'),
+        priced({ weight: 2, rows: 3 }, z.array(modelAttempt)).describe(
+          'Every call of a model, failed ones too, and the models that routes passed over.',
+        ),
         ({ id }, { load }) => load(modelAttemptsOfRun, id),
       ),
       costs: field(

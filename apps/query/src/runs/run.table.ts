@@ -76,7 +76,7 @@ const steps = statement(
 const modelAttempts = statement(
   'query.run.modelAttempts',
   `SELECT run_id AS "runId", step, number, provider, model, response_model AS "responseModel", provider_request_id AS "providerRequestId", outcome,
-     error_code AS "errorCode", error_message AS "errorMessage", input_tokens AS "inputTokens", output_tokens AS "outputTokens",
+     error_code AS "errorCode", error_message AS "errorMessage", budget, input_tokens AS "inputTokens", output_tokens AS "outputTokens",
      cost_nanos AS "costNanos", currency, started_at AS "startedAt", finished_at AS "finishedAt" FROM model_attempts_of_runs($1, $2)`,
 );
 const operationAttempts = statement(

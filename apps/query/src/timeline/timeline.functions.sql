@@ -1,7 +1,8 @@
 -- What timeline.table.ts reads. apps/query/src/events/event.functions.sql says how these functions work.
 
 -- Everything that happened to events, in order, at most 1000 entries each. `rank` orders what happened in the same millisecond, except that the
--- steps of a run and their calls of models stand in the order in which the steps ended. Ids come last, so that two reads have the same order.
+-- steps of a run and their calls of models stand in the order in which the steps ended. Ids come last, so that two reads have the same order. A model
+-- that was passed over is told as an attempt without a number, because the release before has no kind for it.
 CREATE OR REPLACE FUNCTION event_timelines(p_tenant text, p_keys text[])
 RETURNS TABLE (
   event_id text, at timestamptz, kind text, subject text, detail text, code text, run_id text, step text,
@@ -25,7 +26,7 @@ BEGIN
           JOIN audit_entry a ON a.tenant_id = x.tenant_id AND a.target = x.id AND a.action = 'retryDeadLetter'
       UNION ALL SELECT 3, r.event_id, r.started_at, 'runStarted', r.flow, r.generation::text, NULL, r.id, NULL, NULL, NULL, NULL, NULL
         FROM subject_run r
-      UNION ALL SELECT 4, r.event_id, m.finished_at, 'modelAttempt', m.model, left(m.error_message, 500), m.error_code, r.id, m.step, NULL, NULL, m.number, NULL
+      UNION ALL SELECT 4, r.event_id, m.finished_at, CASE m.outcome WHEN 'passedOver' THEN 'modelPassedOver' ELSE 'modelAttempt' END, m.model, left(m.error_message, 500), m.error_code, r.id, m.step, NULL, NULL, m.number, NULL
         FROM subject_run r JOIN model_attempt m ON m.tenant_id = r.tenant_id AND m.run_id = r.id
       UNION ALL SELECT 4, r.event_id, coalesce(o.finished_at, o.started_at), 'operationAttempt', o.connection || '/' || o.operation,
           coalesce(o.outcome, 'unknown'), o.error_code, r.id, o.step, NULL, NULL, NULL, NULL
@@ -61,7 +62,8 @@ BEGIN
           (SELECT a.actor FROM audit_entry a WHERE a.tenant_id = x.tenant_id AND a.target = x.id AND a.action = 'skipDeadLetter' AND a.at <= x.resolved_at
             ORDER BY a.at DESC LIMIT 1)
         FROM dead_letter x WHERE x.tenant_id = p_tenant AND x.event_id = ANY (p_keys) AND x.resolution = 'skipped')
-    SELECT event_id::text, at, kind, subject::text, detail, code, run_id::text, step::text, delivery_id::text, dead_letter_id::text, attempt, actor
+    SELECT event_id::text, at, CASE kind WHEN 'modelPassedOver' THEN 'modelAttempt' ELSE kind END, subject::text, detail, code, run_id::text, step::text,
+      delivery_id::text, dead_letter_id::text, CASE WHEN kind <> 'modelPassedOver' THEN attempt END, actor
     FROM (SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY at, CASE rank WHEN 5 THEN 4 ELSE rank END, run_id, p.place, rank, attempt, step,
         delivery_id) AS nth
       FROM entry LEFT JOIN step_places(p_tenant, ARRAY(SELECT id::text FROM subject_run)) AS p USING (run_id, step)) AS ordered

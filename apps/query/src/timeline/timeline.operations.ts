@@ -8,6 +8,8 @@ export const timelineKind = enumeration(
     recorded: 'The event was stored and can be queried.',
     runStarted: 'A flow began to work on it.',
     modelAttempt: 'A call of a model ended.',
+    modelPassedOver:
+      'A model of a route was not called, for the reason in `code`: a budget is spent, it is away, or its rate is limited. A run that looks again and again tells it once.',
     operationAttempt: 'An operation of a connection ended, or was sent and its result was lost.',
     stepBegan: 'A step began: it made the choice that decides about the steps within it, stored its items, called a flow, or it waits.',
     stepFinished: 'A step ended, fell back or was skipped.',

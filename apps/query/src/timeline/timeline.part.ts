@@ -22,6 +22,7 @@ const titles: Record<TimelineKind, (entry: TimelineRow) => string> = {
     detail === '0' ? `Flow ${subject} started` : `Flow ${subject} started again (generation ${detail})`,
   modelAttempt: ({ subject, step, attempt, code, detail }) =>
     code === null ? `Model ${subject} answered for ${step}` : `Model ${subject} failed for ${step}, attempt ${attempt}: ${detail ?? code}`,
+  modelPassedOver: ({ subject, step, code, detail }) => `Model ${subject} was passed over for ${step}: ${detail ?? code}`,
   operationAttempt: ({ subject, step, detail }) => operationTitles[detail ?? 'unknown']!(`Operation ${subject} of ${step}`),
   stepBegan: ({ subject, step }) =>
     subject === 'wait' ? `Step ${step?.split(':')[0]} waits` : `Step ${step?.split(':')[0]} (${subject}) began the steps within it`,

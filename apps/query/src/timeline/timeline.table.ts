@@ -25,8 +25,15 @@ export class TimelineTable {
 
   /** Everything that happened to each event, in order. */
   async ofEvents(tenant: string, eventIds: readonly string[]): Promise<TimelineRow[][]> {
-    return manyPerKey(eventIds, await this.database.query<TimelineRow>(ofEvents, [tenant, eventIds]), (row) => row.eventId);
+    const rows = await this.database.query<TimelineRow>(ofEvents, [tenant, eventIds]);
+    const told = rows.map((row) => (isPassedOver(row) ? { ...row, kind: 'modelPassedOver' as const } : row));
+    return manyPerKey(eventIds, told, (row) => row.eventId);
   }
+}
+
+/** True for a model that was not called: its attempt has no number. */
+function isPassedOver({ kind, attempt }: TimelineRow): boolean {
+  return kind === 'modelAttempt' && attempt === null;
 }
 
 export const timelineOfEvent = loader((get, tenant, ids) => get(TimelineTable).ofEvents(tenant, ids));

@@ -9,7 +9,8 @@ BEGIN
     $q$WITH sample AS (SELECT id FROM event WHERE tenant_id = $1$q$, event_conditions(p_filter), $q$ ORDER BY received_at DESC, id DESC LIMIT 1000),
     ran AS (SELECT run.id FROM sample JOIN run ON run.tenant_id = $1 AND run.event_id = sample.id AND run.flow = $3 AND run.generation = 0
       WHERE run.state IN ('completed', 'failed')),
-    call AS (SELECT currency, cost_nanos FROM ran JOIN model_attempt ON model_attempt.tenant_id = $1 AND model_attempt.run_id = ran.id)
+    call AS (SELECT currency, cost_nanos FROM ran JOIN model_attempt ON model_attempt.tenant_id = $1 AND model_attempt.run_id = ran.id
+      WHERE model_attempt.outcome <> 'passedOver')
     SELECT (SELECT count(*) FROM sample)::integer, (SELECT count(*) FROM ran)::integer,
       (SELECT coalesce(json_object_agg(currency, nanos), '{}') FROM (
         SELECT currency, sum(cost_nanos)::bigint AS nanos FROM call WHERE currency IS NOT NULL GROUP BY currency) AS sums),

@@ -133,6 +133,12 @@ const setPrice = statement(
   `UPDATE model_attempt SET cost_nanos = $3, currency = $4 WHERE tenant_id = $1 AND run_id = $2`,
 );
 
+const passOver = statement(
+  'test.estimate.passOver',
+  `INSERT INTO model_attempt (tenant_id, run_id, step, number, fence, event_id, model, outcome, started_at, finished_at)
+   SELECT tenant_id, run_id, step, 0, fence, event_id, model, 'passedOver', started_at, started_at FROM model_attempt WHERE tenant_id = $1`,
+);
+
 describe('an estimate of costs', () => {
   const ask = (variables: object, of: Caller = { operatorIn: tenant }) =>
     server.ask<{ estimateCost: object }>(
@@ -151,11 +157,13 @@ describe('an estimate of costs', () => {
       await server.rows.run({ tenant, id: `run_${n}`, event: `evt_${n}` });
       await database.query(setPrice, [tenant, `run_${n}`, nanos, 'USD']);
     }
+    await database.query(passOver, [tenant]);
     const { data } = await ask({ flow: 'triage', from: '2026-11-02T00:00:00Z', before: '2026-11-04T00:00:00Z' });
     expect(data!.estimateCost).toMatchObject({
       flow: 'triage',
       sampleEvents: 4,
       sampleRuns: 2,
+      unpricedCalls: 0, // a model that was passed over was not called
       windowEvents: { value: 2, exact: true },
       estimatedRuns: 1,
       costs: [{ amount: '0.002', currency: 'USD' }],

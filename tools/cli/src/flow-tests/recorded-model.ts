@@ -26,7 +26,7 @@ const failures: Record<ModelFailureCode, (message: string) => Error> = {
   'model.credential': (message) => new ModelCredentialRefused(message),
   'model.misconfigured': (message) => new ModelMisconfigured(message),
   'model.budgetSpent': (message) => new ModelBudgetSpent(message, { budget: 'test', endsAt: wallTime() }),
-  'model.notFree': (message) => new ModelNotFree(message),
+  'model.notFree': (message) => new ModelNotFree(message, { budget: 'test' }),
   'model.refused': (message) => new ModelRefused(message),
   'model.answerTooLarge': (message) => new ModelAnswerTooLarge(message),
 };
