@@ -1251,3 +1251,6 @@ GRANT EXECUTE ON FUNCTION trials_by_id TO millrace_query, millrace_service;
 
 CREATE FUNCTION waits_of_runs(p_tenant text, p_keys text[]) RETURNS SETOF run_wait LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION waits_of_runs TO millrace_query, millrace_service;
+
+CREATE FUNCTION withdraw_reviews(p_tenants text[], p_runs text[]) RETURNS integer LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION withdraw_reviews TO millrace_query, millrace_service;

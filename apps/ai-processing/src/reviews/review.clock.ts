@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import { counter, gauge } from '#libs/tracing';
 import { Periodically } from '#libs/work';
-import { ReviewStore, expiredReviews } from './review.store.js';
+import { ReviewStore, expiredReviews, withdrawnReviews } from './review.store.js';
 
 const lookEveryMs = 2_000;
 const measureEveryMs = 15_000;
@@ -13,7 +13,6 @@ const escalated = counter(
   'Reviews that went to the front of the queue, because nobody decided them.',
   {},
 );
-const withdrawn = counter('millrace_reviews_withdrawn_total', 'Reviews of runs that ended before anybody decided.', {});
 const open = gauge('millrace_reviews_open', 'Reviews that wait for a person. Each process of the service measures all.', {
   escalated: '`true` of those that are escalated, else `false`',
 });
@@ -50,9 +49,9 @@ export class ReviewClock implements OnApplicationBootstrap, BeforeApplicationShu
     }
   }
 
-  /** Also withdraws what has lost its run: nobody waits for it, so it need not be at once. */
+  /** Also withdraws what the end of a run has left open. */
   async measure(): Promise<void> {
-    withdrawn.inc({}, await this.table.withdraw(perLook));
+    withdrawnReviews.inc({}, await this.table.withdraw(perLook));
     const backlog = await this.table.backlog();
     open.set({ escalated: 'true' }, backlog.escalated);
     open.set({ escalated: 'false' }, backlog.open - backlog.escalated);

@@ -11,6 +11,12 @@ export const expiredReviews = counter(
   {},
 );
 
+export const withdrawnReviews = counter(
+  'millrace_reviews_withdrawn_total',
+  'Reviews of runs that ended before anybody decided. Those of runs whose default decision a door or a cancel stored are not counted.',
+  {},
+);
+
 /** The place of a new review in the queue. */
 export function placeOf(priority: string): string {
   return `concat('1', ${reviewPriorities.most} - ${priority}, lpad(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint::text, 14, '0'))`;
@@ -22,10 +28,13 @@ export function tellOf(rows: string): string {
   return `count(pg_notify('millrace_reviews', concat_ws('/', ${rows}.tenant_id, ${rows}.id, ${rows}.change, ${ms})))`;
 }
 
-/** Sets an open review to the end of one whose run has ended without it. */
-export const withdrawn = `state = 'withdrawn', ended_at = clock_timestamp(), change = 'withdrawn', changed_at = clock_timestamp()`;
 const expired = `state = 'expired', outcome = 'expired', value = default_value, ended_at = clock_timestamp(), change = 'expired',
   changed_at = clock_timestamp()`;
+/** Withdraws the open reviews of runs that end with the statement, or have ended: an aggregate, which yields how many those are. */
+export function withdrawing(tenant: string, run: string): string {
+  return `withdraw_reviews(array_agg(${tenant}::text), array_agg(${run}::text))`;
+}
+
 const changedFields = 'review.tenant_id, review.id, review.change, review.changed_at';
 
 /** One that somebody decides at this moment is waited for. */
@@ -57,17 +66,14 @@ const pass = statement(
      FROM pressing WHERE review.tenant_id = pressing.tenant_id AND review.id = pressing.id RETURNING ${changedFields})
    SELECT (SELECT ${tellOf('gone')} FROM gone)::integer AS expired, (SELECT ${tellOf('raised')} FROM raised)::integer AS escalated`,
 );
-/** The run was given up, or has decided otherwise, while a person was asked. */
+/** Also of runs that ended while a person held the row, or in a process of an earlier release. */
 const withdraw = statement(
   'review.withdraw',
-  `WITH lost AS (
-     SELECT review.tenant_id, review.id FROM review
+  `SELECT ${withdrawing('tenant_id', 'run_id')} AS withdrawn FROM (
+     SELECT DISTINCT tenant_id, run_id FROM review
      WHERE review.state = 'open' AND EXISTS (
        SELECT FROM run WHERE run.tenant_id = review.tenant_id AND run.id = review.run_id AND run.state IN ('completed', 'failed'))
-     ORDER BY review.expires_at LIMIT $1 FOR UPDATE OF review SKIP LOCKED),
-   gone AS (
-     UPDATE review SET ${withdrawn} FROM lost WHERE review.tenant_id = lost.tenant_id AND review.id = lost.id RETURNING ${changedFields})
-   SELECT ${tellOf('gone')}::integer AS withdrawn FROM gone`,
+     LIMIT $1) AS ended`,
 );
 const backlog = statement(
   'review.backlog',

@@ -96,6 +96,11 @@ export class RunJournal implements StepJournal {
     return [...this.results.keys()].some((step) => step.endsWith(':due') || step.endsWith(':asked'));
   }
 
+  /** True: a step of the run has asked a person, under this claim or an earlier one. */
+  private get hasAsked(): boolean {
+    return [...this.results.keys()].some((step) => step.endsWith(':asked'));
+  }
+
   /** The waits that the steps have met and that are not over. */
   get waits(): ReadonlyMap<string, WaitRequest> {
     return this.waiting;
@@ -239,7 +244,7 @@ export class RunJournal implements StepJournal {
     this.calls = [];
     const returned = steps.filter(({ step }) => this.open.has(step));
     const unanswered = this.open.size - returned.length;
-    const progress = { run: this.run, steps, begun, unanswered, ...(end === undefined ? {} : { end }) };
+    const progress = { run: this.run, steps, begun, unanswered, ...(end === undefined ? {} : { end, hasAsked: this.hasAsked }) };
     const written = await (this.beginning === undefined
       ? this.writer.write({ ...progress, calls })
       : this.storeFirst(progress, this.beginning));

@@ -6,7 +6,7 @@ import type { BegunOperation, CallRecord, FinishedStep, ReviewRequest } from '#l
 import type { Json } from '#libs/json';
 import { BatchWriter, Database, columns, statement, storableText } from '#libs/persistence';
 import type { Statement } from '#libs/persistence';
-import { placeOf, tellOf } from '../reviews/review.store.js';
+import { placeOf, tellOf, withdrawing, withdrawnReviews } from '../reviews/review.store.js';
 import { byIdentity, lockOrder } from './run.store.js';
 import type { Run, RunningRun } from './run.store.js';
 
@@ -70,6 +70,8 @@ export interface RunProgress {
   readonly unanswered: number;
   /** Absent while the run is at work; the write then renews the claim. */
   readonly end?: RunEnd;
+  /** True: the run has asked people, and what they have not decided is withdrawn if it ends. Default: false. */
+  readonly hasAsked?: boolean;
 }
 
 /** The first progress of an event's only run, which is stored with it. It has no calls: a call is made after it was noted. */
@@ -264,7 +266,11 @@ const resultOf = (more: string): string =>
   `SELECT tenant_id AS tenant, id, fence, finished_at AS "finishedAt", (SELECT added FROM planned) AS added${more} FROM held`;
 const result = resultOf('');
 /** A subquery that nothing selects from is not executed. */
-const resultWithReviews = resultOf(', (SELECT told FROM told) AS told');
+const toldColumn = ', (SELECT told FROM told) AS told';
+const resultWithReviews = resultOf(toldColumn);
+const resultWithEndedReviews = resultOf(
+  `${toldColumn}, (SELECT ${withdrawing('tenant_id', 'id')} FROM held WHERE finished_at IS NOT NULL) AS withdrawn`,
+);
 
 function withDelays(from: number): string {
   return keepOperations(from) + keepReviews(from + 1) + keepDelays(from + 2);
@@ -306,8 +312,8 @@ const writing = (name: string, more = '', selected = result): Statement =>
 const write = writing('run.progress');
 const operationsAt = waitsFrom + waitColumns.size;
 const writeOperations = writing('run.progressOperations', keepOperations(operationsAt));
-const writeReviews = writing('run.progressReviews', keepOperations(operationsAt) + keepReviews(operationsAt + 1), resultWithReviews);
-const writeDelays = writing('run.progressDelays', withDelays(operationsAt), resultWithReviews);
+const writeReviews = writing('run.progressReviews', keepOperations(operationsAt) + keepReviews(operationsAt + 1), resultWithEndedReviews);
+const writeDelays = writing('run.progressDelays', withDelays(operationsAt), resultWithEndedReviews);
 
 const firstStepsFrom = 2 + firstColumns.size;
 const firstWaitsFrom = firstStepsFrom + stepColumns.size + newDeliveryColumns.size;
@@ -367,6 +373,7 @@ export class RunProgressStore {
       ...waitColumns.values(waitsOf(sorted)),
       ...rare,
     ]);
+    withdrawnReviews.inc({}, rows[0]?.withdrawn ?? 0);
     return runsAfter(progress, rows);
   }
 
@@ -390,6 +397,8 @@ interface WrittenRow {
   readonly id: string;
   readonly fence: number;
   readonly finishedAt: Date | null;
+  /** Reviews that the statement withdrew, the same in each row; absent from forms that withdraw none. */
+  readonly withdrawn?: number;
 }
 
 type Progress = Omit<RunProgress, 'calls'>;
@@ -401,10 +410,19 @@ const stepsOf = (progress: readonly Progress[]) => progress.flatMap(({ run, step
 const waitsOf = (progress: readonly Progress[]) =>
   progress.flatMap(({ run, end }) => (end?.state === 'waiting' ? end.waits.map((wait) => ({ run, wait })) : []));
 
-/** The values of what few runs have, up to the last of which there are any: operations, reviews, delays. Their number says which form of the statement takes them. */
+/**
+ * The values of what few runs have, up to the last of which there are any: operations, reviews, delays. Their number says which form of the statement takes
+ * them. The form with reviews also withdraws those of runs that end.
+ */
 function rareValues(progress: readonly (Progress & Partial<Pick<RunProgress, 'calls'>>)[]): string[] {
   const rare = [operationsOf(progress), reviewsOf(progress), delaysOf(progress)];
-  return rare.slice(0, rare.findLastIndex((rows) => rows.length > 0) + 1).map((rows) => JSON.stringify(rows));
+  const forReviews = progress.some(endsWithReviews) ? 2 : 0;
+  const needed = Math.max(forReviews, rare.findLastIndex((rows) => rows.length > 0) + 1);
+  return rare.slice(0, needed).map((rows) => JSON.stringify(rows));
+}
+
+function endsWithReviews({ end, hasAsked = false }: Progress): boolean {
+  return hasAsked && (end?.state === 'completed' || end?.state === 'failed');
 }
 
 /** The rows of `run_delay`. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { MockInstance } from 'vitest';
 import { SecretBox } from '#libs/auth';
 import { DomainError, EvaluationsBusy, NotFound, document, eventId as eventIdOf, topics } from '#libs/contracts';
@@ -1104,30 +1104,85 @@ describe('a run that waits', () => {
       ]);
     });
 
-    test('withdraws the review where the run ends without it', async () => {
-      const event = await waitsForPerson();
-      const [row] = await reviews();
-      await runs.cancelRun(row!['run_id'] as string, { actor: 'key:1', reason: 'no more' }, event, contextOf());
-      expect(await reviews()).toMatchObject([{ state: 'withdrawn', change: 'withdrawn' }]);
-      await apply('failing', {
+    describe('that ends without the decision', () => {
+      const withdrawn = async (): Promise<number> =>
+        Number(/^millrace_reviews_withdrawn_total (\d+)$/m.exec(await registry.metrics())?.[1]);
+      const passPause = statement(
+        'test.service.passPause',
+        `UPDATE run_wait SET due_at = date_trunc('milliseconds', clock_timestamp()) WHERE tenant_id = $1 AND step = 'pause'`,
+      );
+      /** Fails an hour after it asked, by another branch. */
+      const failsLater = {
         steps: [
           { ...ask, review: { proposal: '1', expiresAfter: 'P1D' } },
           { id: 'pause', needs: [], wait: { for: 'PT1H' } },
           { id: 'bad', needs: ['pause'], map: { expression: '$number("x")' } },
         ],
+        onFailure: 'skip',
+      };
+      const asksAndFails = async (): Promise<void> => {
+        await apply('failing', failsLater);
+        await runs.runFlows(await recorded('1'), contextOf());
+        await database.query(passPause, [tenant]);
+      };
+
+      test('withdraws the review when a person cancels it', async () => {
+        const event = await waitsForPerson();
+        const [row] = await reviews();
+        const before = await withdrawn();
+        await runs.cancelRun(row!['run_id'] as string, { actor: 'key:1', reason: 'no more' }, event, contextOf());
+        expect(await reviews()).toMatchObject([{ state: 'withdrawn', change: 'withdrawn' }]);
+        expect(await withdrawn()).toBe(before + 1);
       });
-      await runs.runFlows(await recorded('2'), contextOf());
-      await database.query(
-        statement(
-          'test.service.passPause',
-          `UPDATE run_wait SET due_at = date_trunc('milliseconds', clock_timestamp()) WHERE tenant_id = $1 AND step = 'pause'`,
-        ),
-        [tenant],
-      );
-      await goOn();
-      expect(await stored()).toContainEqual(expect.objectContaining({ flow: 'failing', state: 'failed' }));
-      await new ReviewClock(table()).measure();
-      expect((await reviews()).filter(({ flow: of }) => of === 'failing')).toMatchObject([{ state: 'withdrawn' }]);
+
+      test('withdraws the review with the default decision, at the deadline of its caller', async () => {
+        await apply('triage', flow);
+        await apply('other', { steps: [{ ...ask, review: { proposal: '1', expiresAfter: 'P1D' } }] });
+        const deadline = { decideBy: new Date(Date.now() + 60_000).toISOString(), default: { topic: 'default' }, deliverTo: [] };
+        const event = eventOf('1', { request: { flow: 'triage', flowVersion: 1, deadline } });
+        await recorder.record(event, contextOf());
+        await runs.runFlows(event, contextOf());
+        const [{ id, run_id: runId } = {}] = await reviews();
+        await runs.runFlows(await recorded('2'), contextOf());
+        const others = (await reviews()).filter((row) => row['run_id'] !== runId);
+        expect(others).toHaveLength(2);
+        const told: string[] = [];
+        const listening = await database.listen('millrace_reviews', (text) => told.push(text));
+        const before = await withdrawn();
+        await database.query(letPass, [tenant]);
+        await wake();
+        vi.useFakeTimers({ toFake: ['Date'], now: Date.parse(deadline.decideBy) });
+        onTestFinished(() => void vi.useRealTimers());
+        await runs.continueRun(runId as string, event, contextOf());
+        expect(await stored()).toContainEqual(expect.objectContaining({ state: 'completed', decision: { topic: 'default' } }));
+        const after = await reviews();
+        expect(after.filter((row) => row['run_id'] === runId)).toMatchObject([
+          { state: 'withdrawn', change: 'withdrawn', ended_at: expect.any(Date) as Date },
+        ]);
+        expect(after.filter((row) => row['run_id'] !== runId)).toEqual(others);
+        expect(await withdrawn()).toBe(before + 1);
+        await waitFor(() => told.some((text) => text.startsWith(`${tenant}/${id as string}/withdrawn/`)), { what: 'the queue to be told' });
+        await listening.close();
+      });
+
+      test('withdraws the review with its end when another branch fails', async () => {
+        await asksAndFails();
+        await goOn();
+        expect(await stored()).toMatchObject([{ state: 'failed' }]);
+        expect(await reviews()).toMatchObject([{ state: 'withdrawn' }]);
+      });
+
+      test('does not wait for a person who holds the review at that moment: it is withdrawn later, unless the person decided', async () => {
+        await asksAndFails();
+        await database.transaction(async (session) => {
+          await session.query(statement('test.service.holdReview', `SELECT FROM review WHERE tenant_id = $1 FOR UPDATE`), [tenant]);
+          await goOn();
+          expect(await stored()).toMatchObject([{ state: 'failed' }]);
+        });
+        expect(await reviews()).toMatchObject([{ state: 'open' }]);
+        await new ReviewClock(table()).measure();
+        expect(await reviews()).toMatchObject([{ state: 'withdrawn' }]);
+      });
     });
   });
 

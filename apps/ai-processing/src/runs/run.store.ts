@@ -6,7 +6,7 @@ import { newDeliveryColumns } from '#libs/deliveries';
 import type { NewDelivery } from '#libs/deliveries';
 import type { Json } from '#libs/json';
 import { Database, columns, isFreeLease, longestLeaseMs, statement, storableText } from '#libs/persistence';
-import { tellOf, withdrawn } from '../reviews/review.store.js';
+import { withdrawing, withdrawnReviews } from '../reviews/review.store.js';
 
 /** The natural key of a run, known before its id. */
 export interface RunIdentity {
@@ -236,13 +236,8 @@ const cancel = statement(
    waits AS (
      UPDATE run_wait SET state = 'taken', over_at = coalesce(over_at, clock_timestamp()) FROM cancelled
      WHERE run_wait.tenant_id = cancelled.tenant_id AND run_wait.run_id = cancelled.id AND run_wait.state <> 'taken'),
-   reviews AS (
-     UPDATE review SET ${withdrawn} FROM cancelled
-     WHERE review.tenant_id = cancelled.tenant_id AND review.run_id = cancelled.id AND review.state = 'open'
-     RETURNING review.tenant_id, review.id, review.change, review.changed_at),
-   told AS (SELECT ${tellOf('reviews')} AS told FROM reviews),
    planned AS (SELECT plan_deliveries(${newDeliveryColumns.parameters(4)}) AS added FROM cancelled)
-   SELECT ${selectList}, (SELECT told FROM told) AS told, (SELECT added FROM planned) AS added FROM cancelled`,
+   SELECT ${selectList}, (SELECT ${withdrawing('tenant_id', 'id')} FROM cancelled) AS withdrawn, (SELECT added FROM planned) AS added FROM cancelled`,
 );
 const dropWaits = statement(
   'run.dropWaits',
@@ -316,12 +311,15 @@ export class RunStore {
 
   /** Ends a run that nobody works on. Undefined if it has ended, or is held: {@link byId} says which. */
   async cancel({ tenant, id }: Run, message: string, deliveries: readonly NewDelivery[]): Promise<FinishedRun | undefined> {
-    const [run] = await this.database.query<FinishedRun>(cancel, [
+    const [row] = await this.database.query<FinishedRun & { readonly withdrawn: number }>(cancel, [
       tenant,
       id,
       storableText(message),
       ...newDeliveryColumns.values(deliveries),
     ]);
+    if (row === undefined) return undefined;
+    const { withdrawn, ...run } = row;
+    withdrawnReviews.inc({}, withdrawn);
     return run;
   }
 
