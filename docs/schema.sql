@@ -90,6 +90,7 @@ CREATE TABLE bulk_operation (
   error_message text,
   started_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
   finished_at timestamp(3) with time zone,
+  left_out jsonb NOT NULL DEFAULT '{}'::jsonb,
   CONSTRAINT bulk_operation_pkey PRIMARY KEY (tenant_id, id),
   CONSTRAINT bulk_operation_kind_check CHECK ((kind = ANY (ARRAY['replay'::text, 'redelivery'::text, 'promotion'::text]))),
   CONSTRAINT bulk_operation_state_check CHECK ((state = ANY (ARRAY['running'::text, 'completed'::text, 'cancelled'::text, 'failed'::text])))
@@ -1114,11 +1115,23 @@ GRANT EXECUTE ON FUNCTION redelivery_of_dead_letters_count TO millrace_query, mi
 CREATE FUNCTION redelivery_of_dead_letters_items(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_at text, p_place bigint, p_key text, p_limit integer) RETURNS TABLE(at timestamp with time zone, place bigint, key text, subject text, flow text, customer text) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION redelivery_of_dead_letters_items TO millrace_query, millrace_service;
 
+CREATE FUNCTION redelivery_of_dead_letters_refused(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_effects jsonb, p_limit integer) RETURNS TABLE(code text, found integer) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION redelivery_of_dead_letters_refused TO millrace_query, millrace_service;
+
 CREATE FUNCTION redelivery_of_deliveries_count(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_limit integer) RETURNS integer LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION redelivery_of_deliveries_count TO millrace_query, millrace_service;
 
 CREATE FUNCTION redelivery_of_deliveries_items(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_at text, p_place bigint, p_key text, p_limit integer) RETURNS TABLE(at timestamp with time zone, place bigint, key text, subject text, flow text, customer text) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION redelivery_of_deliveries_items TO millrace_query, millrace_service;
+
+CREATE FUNCTION redelivery_of_deliveries_refused(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_effects jsonb, p_limit integer) RETURNS TABLE(code text, found integer) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION redelivery_of_deliveries_refused TO millrace_query, millrace_service;
+
+CREATE FUNCTION redelivery_refusal(p_delivery delivery, p_effects jsonb) RETURNS text LANGUAGE sql STABLE;
+GRANT EXECUTE ON FUNCTION redelivery_refusal TO millrace_query, millrace_service;
+
+CREATE FUNCTION refused_redeliveries(p_tenant text, p_ids text[], p_effects jsonb) RETURNS TABLE(id text, code text) LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION refused_redeliveries TO millrace_query, millrace_service;
 
 CREATE FUNCTION replay_of_dead_letters_count(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_limit integer) RETURNS integer LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION replay_of_dead_letters_count TO millrace_query, millrace_service;

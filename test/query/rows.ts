@@ -339,9 +339,17 @@ export class Rows {
   }
 
   /** Written anew, or changed to what is given. */
-  async bulkOperation(row: { tenant: string; id: string; kind?: string; state?: string; total?: number; done?: number }): Promise<void> {
-    const { tenant, id, kind = 'replay', state = 'running', total = null, done = 0 } = row;
-    await this.database.query(insertBulkOperation, [tenant, id, kind, state, total, done]);
+  async bulkOperation(row: {
+    tenant: string;
+    id: string;
+    kind?: string;
+    state?: string;
+    total?: number;
+    done?: number;
+    leftOut?: Record<string, number>;
+  }): Promise<void> {
+    const { tenant, id, kind = 'replay', state = 'running', total = null, done = 0, leftOut = {} } = row;
+    await this.database.query(insertBulkOperation, [tenant, id, kind, state, total, done, leftOut]);
   }
 
   /** A trial with one outcome. */
@@ -491,8 +499,8 @@ const insertTrialOutcome = statement(
 );
 const insertBulkOperation = statement(
   'test.bulkOperation',
-  `INSERT INTO bulk_operation (tenant_id, id, kind, selection, filter, rate_per_second, actor, state, total, total_exact, done, finished_at)
-   VALUES ($1, $2, $3, 'deadLetters', '{}', 50, 'key:test', $4::text, $5::integer, $5::integer IS NOT NULL, $6, CASE WHEN $4::text <> 'running' THEN now() END)
+  `INSERT INTO bulk_operation (tenant_id, id, kind, selection, filter, rate_per_second, actor, state, total, total_exact, done, left_out, finished_at)
+   VALUES ($1, $2, $3, 'deadLetters', '{}', 50, 'key:test', $4::text, $5::integer, $5::integer IS NOT NULL, $6, $7, CASE WHEN $4::text <> 'running' THEN now() END)
    ON CONFLICT (tenant_id, id) DO UPDATE SET state = excluded.state, total = excluded.total, total_exact = excluded.total_exact,
-     done = excluded.done, finished_at = excluded.finished_at`,
+     done = excluded.done, left_out = excluded.left_out, finished_at = excluded.finished_at`,
 );

@@ -107,9 +107,9 @@ export class ConnectorsModule implements OnApplicationShutdown {
         },
         {
           provide: BulkOperations,
-          inject: [Database, RecordProducer],
-          useFactory: (database: Database, producer: RecordProducer) =>
-            bulkRedeliveries(database, producer, { leaseMs: options.deliveryLeaseMs }),
+          inject: [Database, RecordProducer, Configuration],
+          useFactory: (database: Database, producer: RecordProducer, configuration: Configuration) =>
+            bulkRedeliveries({ database, producer, configuration }, { leaseMs: options.deliveryLeaseMs }),
         },
       ],
     };

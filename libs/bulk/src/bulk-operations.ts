@@ -48,6 +48,8 @@ export interface BulkOperationsOptions {
   readonly sources: Readonly<Partial<Record<BulkSelection, ItemStatements>>>;
   /** Appends the item's command. */
   readonly append: (command: ItemCommand, item: BulkItem, operation: BulkOperation) => Promise<unknown>;
+  /** Finds the items for which nothing is to be ordered: by subject, the code of the reason. Asked once for each page of items; default: none. */
+  readonly leftOut?: (operation: BulkOperation, items: readonly BulkItem[]) => Promise<ReadonlyMap<string, string>>;
   /** How long a claim holds without being renewed, ms. */
   readonly leaseMs: number;
   /** How often to look for operations that other processes left behind, ms; default 1000. One that is started here is claimed at once. */
@@ -70,10 +72,14 @@ const countLimit = 100_000;
 /** The progress is saved this often, and a cancel is noticed then. After a crash, the commands since are appended again and dropped by their ids. */
 const saveEveryMs = 500;
 
-const items = counter('millrace_bulk_items_total', 'Items of bulk operations, by what became of their command: appended or failed.', {
-  kind: 'the kind of operation',
-  outcome: '`appended` or `failed`',
-});
+const items = counter(
+  'millrace_bulk_items_total',
+  'Items of bulk operations, by what became of their command: appended, failed, or left out because nothing was to be ordered.',
+  {
+    kind: 'the kind of operation',
+    outcome: '`appended`, `failed` or `leftOut`',
+  },
+);
 const operations = counter('millrace_bulk_operations_total', 'Bulk operations, by the state that they came into.', {
   kind: 'the kind of operation',
   state: '`running`, `completed`, `failed` or `cancelled`',
@@ -136,8 +142,8 @@ export class BulkOperations implements OnApplicationBootstrap, BeforeApplication
   /** Never fails: a failure is logged, and the operation is given back, its claim runs out, or it has failed for good. */
   private async workOn(operation: BulkOperation, { signal }: Lease): Promise<void> {
     const startedAt = performance.now();
-    const { position, done, failed, tenant, id: operationId, actor } = operation;
-    const running: RunningOperation = { operation, signal, progress: { position, done, failed } };
+    const { position, done, failed, leftOut, tenant, id: operationId, actor } = operation;
+    const running: RunningOperation = { operation, signal, progress: { position, done, failed, leftOut } };
     let outcome = 'ok';
     try {
       await this.carryOut(running);
@@ -179,9 +185,12 @@ export class BulkOperations implements OnApplicationBootstrap, BeforeApplication
     let savedAt = this.clock.now();
     for (;;) {
       const page = await this.table.items(operation, source.items, running.progress.position, pageSize);
+      const leftOut = await this.leftOutOf(operation, page);
       for (const wave of waves(page, perWave)) {
-        await pace.pass(wave.length, signal);
-        await this.appendAll(running, wave);
+        const ordered = wave.filter(({ subject }) => !leftOut.has(subject));
+        if (ordered.length > 0) await pace.pass(ordered.length, signal);
+        const failed = await this.appendAll(running, ordered);
+        this.note(running, wave, { done: ordered.length - failed, failed, leftOut });
         if (this.clock.now() - savedAt < saveEveryMs) continue;
         if (!(await this.table.save(operation, running.progress))) return;
         savedAt = this.clock.now();
@@ -191,9 +200,14 @@ export class BulkOperations implements OnApplicationBootstrap, BeforeApplication
     }
   }
 
-  /** Resolves when the log has every command of the wave or has refused it for good. */
-  private async appendAll(running: RunningOperation, wave: readonly BulkItem[]): Promise<void> {
-    let open = wave;
+  private async leftOutOf(operation: BulkOperation, page: readonly BulkItem[]): Promise<ReadonlyMap<string, string>> {
+    const { leftOut } = this.options;
+    return leftOut === undefined || page.length === 0 ? new Map() : leftOut(operation, page);
+  }
+
+  /** Resolves when the log has every command of these items or has refused it for good. Returns how many it refused. */
+  private async appendAll(running: RunningOperation, ordered: readonly BulkItem[]): Promise<number> {
+    let open = ordered;
     let failed = 0;
     for (let retry = 1; open.length > 0; retry += 1) {
       if (retry > 1) await this.clock.sleep(delayBefore(standardRetry, retry - 1), running.signal);
@@ -205,11 +219,27 @@ export class BulkOperations implements OnApplicationBootstrap, BeforeApplication
       failed += refusals.length;
       open = open.filter((_, at) => isOpen[at]);
     }
-    items.inc({ kind: this.options.kind, outcome: 'appended' }, wave.length - failed);
-    items.inc({ kind: this.options.kind, outcome: 'failed' }, failed);
-    const { at, place, key } = wave.at(-1)!;
+    return failed;
+  }
+
+  /** Counts a wave whose items were ordered or left out. */
+  private note(
+    running: RunningOperation,
+    wave: readonly BulkItem[],
+    { done, failed, leftOut }: { done: number; failed: number; leftOut: ReadonlyMap<string, string> },
+  ): void {
+    const { kind } = this.options;
+    items.inc({ kind, outcome: 'appended' }, done);
+    items.inc({ kind, outcome: 'failed' }, failed);
+    items.inc({ kind, outcome: 'leftOut' }, wave.length - done - failed);
     const { progress } = running;
-    running.progress = { position: { at, place, key }, done: progress.done + wave.length - failed, failed: progress.failed + failed };
+    const reasons = { ...progress.leftOut };
+    for (const { subject } of wave) {
+      const code = leftOut.get(subject);
+      if (code !== undefined) reasons[code] = (reasons[code] ?? 0) + 1;
+    }
+    const { at, place, key } = wave.at(-1)!;
+    running.progress = { position: { at, place, key }, done: progress.done + done, failed: progress.failed + failed, leftOut: reasons };
   }
 
   private async append(operation: BulkOperation, item: BulkItem): Promise<void> {

@@ -27,6 +27,8 @@ export interface Progress {
   readonly position: ItemPosition | null;
   readonly done: number;
   readonly failed: number;
+  /** Items for which nothing was ordered, by the code of the reason. */
+  readonly leftOut: Readonly<Record<string, number>>;
 }
 
 /** An operation that this process may carry out as long as its fence is the newest. */
@@ -74,7 +76,7 @@ const claim = statement(
    UPDATE bulk_operation AS operation SET fence = fence + 1, lease_until = ${leased('$3')}
    FROM locked WHERE operation.tenant_id = locked.tenant_id AND operation.id = locked.id
    RETURNING operation.tenant_id AS tenant, operation.id, selection, filter, flow, rate_per_second AS "ratePerSecond", actor, total, done, failed,
-     position, started_at::text AS "startedAt", fence`,
+     left_out AS "leftOut", position, started_at::text AS "startedAt", fence`,
 );
 const claimColumns = columns<Pick<BulkOperation, 'tenant' | 'id' | 'fence'>>({
   tenant_id: ['text', ({ tenant }) => tenant],
@@ -94,7 +96,7 @@ const counted = statement('bulkOperation.counted', `UPDATE bulk_operation SET to
 /** Also saved after a cancel, so the final progress is shown. */
 const save = statement(
   'bulkOperation.save',
-  `UPDATE bulk_operation SET position = $4, done = $5, failed = $6 WHERE ${mine} AND state IN ('running', 'cancelled') RETURNING state`,
+  `UPDATE bulk_operation SET position = $4, done = $5, failed = $6, left_out = $7 WHERE ${mine} AND state IN ('running', 'cancelled') RETURNING state`,
 );
 const release = statement('bulkOperation.release', `UPDATE bulk_operation SET lease_until = NULL WHERE ${mine} AND state = 'running'`);
 const finish = statement(
@@ -147,8 +149,9 @@ export class BulkProgressTable {
   }
 
   /** Returns false if the operation does not run any more or the claim was lost. */
-  async save({ tenant, id, fence }: BulkOperation, { position, done, failed }: Progress): Promise<boolean> {
-    const [row] = await this.database.query<{ state: string }>(save, [tenant, id, fence, JSON.stringify(position), done, failed]);
+  async save({ tenant, id, fence }: BulkOperation, { position, done, failed, leftOut }: Progress): Promise<boolean> {
+    const values = [tenant, id, fence, JSON.stringify(position), done, failed, leftOut];
+    const [row] = await this.database.query<{ state: string }>(save, values);
     return row?.state === 'running';
   }
 

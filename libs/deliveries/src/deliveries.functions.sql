@@ -71,3 +71,23 @@ CREATE OR REPLACE FUNCTION is_superseded(p_delivery delivery) RETURNS boolean LA
       AND newer.customer = p_delivery.customer AND newer.object = p_delivery.object AND newer.position > p_delivery.position
       AND newer.state IN ('pending', 'delivered'))
 $$;
+
+-- Why `redeliver` refuses a delivery, as the code of a failure; null if it would be sent. `p_effects` has the destinations to which a repeat may take
+-- effect a second time: those of deliveries that reached it by `reachedBy`, and with `unlessConsented` only where the flow does not consent to that.
+CREATE OR REPLACE FUNCTION redelivery_refusal(p_delivery delivery, p_effects jsonb) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT CASE
+    WHEN is_superseded(p_delivery) THEN 'delivery.superseded'
+    WHEN p_delivery.reached_at <= (p_effects->p_delivery.destination::text->>'reachedBy')::timestamptz
+      AND NOT (p_delivery.at_least_once AND (p_effects->p_delivery.destination::text->>'unlessConsented')::boolean) THEN 'delivery.secondEffect'
+  END
+$$;
+
+CREATE OR REPLACE FUNCTION refused_redeliveries(p_tenant text, p_ids text[], p_effects jsonb) RETURNS TABLE (id text, code text) LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY
+    SELECT refused.id, refused.code FROM (
+      SELECT delivery.id::text AS id, redelivery_refusal(delivery, p_effects) AS code
+      FROM delivery WHERE tenant_id = p_tenant AND delivery.id = ANY (p_ids)) AS refused
+    WHERE refused.code IS NOT NULL;
+END $$;

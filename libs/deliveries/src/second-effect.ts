@@ -18,21 +18,37 @@ function marginMs(windowMs: number, timeoutMs: number): number {
   return Math.max(2 * timeoutMs, Math.min(hour, windowMs / 10));
 }
 
+/** The rules of a destination by which a repeat may take effect a second time. */
+export interface EffectRules {
+  readonly idempotency: DeliveryIdempotency;
+  readonly timeoutMs: number;
+}
+
+/** The repeats to a destination that may take effect a second time. */
+export interface SecondEffects {
+  /** Those of deliveries that reached it by this moment: wall time in ms, Infinity for all. */
+  readonly reachedByMs: number;
+  /** True: but not those of deliveries whose flow consents to more than one effect. */
+  readonly unlessConsented: boolean;
+}
+
+/** The repeats that may take effect a second time if they begin at `atMs` (wall time); undefined if each takes effect once. */
+export function secondEffectsOf({ idempotency, timeoutMs }: EffectRules, atMs: number): SecondEffects | undefined {
+  if (idempotency.class === 'none') return { reachedByMs: Infinity, unlessConsented: true };
+  if (idempotency.class !== 'key' || idempotency.windowMs === undefined) return undefined;
+  const { windowMs } = idempotency;
+  return { reachedByMs: atMs - windowMs + marginMs(windowMs, timeoutMs), unlessConsented: false };
+}
+
 /**
  * Why an attempt that begins at `atMs` (wall time) may take effect a second time, as the end of a sentence about the destination; undefined if it
  * takes effect once, or a second effect is consented to.
  */
-export function secondEffect(
-  { idempotency, timeoutMs }: { readonly idempotency: DeliveryIdempotency; readonly timeoutMs: number },
-  { reachedAt, atLeastOnce }: Repeatable,
-  atMs: number,
-): string | undefined {
-  if (reachedAt === null) return undefined;
-  if (idempotency.class === 'none') return atLeastOnce ? undefined : 'takes each request anew (idempotency class none)';
-  if (idempotency.class !== 'key' || idempotency.windowMs === undefined) return undefined;
-  const { windowMs } = idempotency;
-  const isRecognised = atMs < reachedAt.getTime() + windowMs - marginMs(windowMs, timeoutMs);
-  return isRecognised ? undefined : `keeps an effect key for ${durationOf(windowMs)} only`;
+export function secondEffect(rules: EffectRules, { reachedAt, atLeastOnce }: Repeatable, atMs: number): string | undefined {
+  const effects = secondEffectsOf(rules, atMs);
+  if (effects === undefined || reachedAt === null || reachedAt.getTime() > effects.reachedByMs) return undefined;
+  if (effects.unlessConsented) return atLeastOnce ? undefined : 'takes each request anew (idempotency class none)';
+  return `keeps an effect key for ${durationOf((rules.idempotency as { windowMs: number }).windowMs)} only`;
 }
 
 const promises: Record<IdempotencyClass, string> = {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sleep } from '#libs/time';
 import type { Connection } from './connection.js';
+import { counted } from './counted.js';
 import { CliFailure } from './failure.js';
 import { requireNames } from './given.names.js';
 import { ask } from './graphql.client.js';
@@ -37,13 +38,24 @@ interface Count {
   exact: boolean;
 }
 
-type Ordered = { __typename: 'BulkReplaySuccess' | 'BulkRedeliverSuccess'; matched: Count; operationId: string | null };
+/** Items for which nothing is ordered. */
+interface LeftOut {
+  code: string;
+  count: number;
+}
+
+interface Ordered {
+  __typename: 'BulkReplaySuccess' | 'BulkRedeliverSuccess';
+  matched: Count;
+  leftOut?: LeftOut[];
+  operationId: string | null;
+}
 
 const bulkReplay = `mutation Replay($input: BulkReplayInput!) {
   bulk: bulkReplay(input: $input) { __typename ... on BulkReplaySuccess { matched { value exact } operationId } ${refusals} }
 }`;
 const bulkRedeliver = `mutation Redeliver($input: BulkRedeliverInput!) {
-  bulk: bulkRedeliver(input: $input) { __typename ... on BulkRedeliverSuccess { matched { value exact } operationId } ${refusals} }
+  bulk: bulkRedeliver(input: $input) { __typename ... on BulkRedeliverSuccess { matched { value exact } leftOut { code count } operationId } ${refusals} }
 }`;
 
 /** `millrace replay`: replays the events of open dead letters with the flow that was given up; with --events, the events that match. */
@@ -83,16 +95,32 @@ async function carryOut(
 ): Promise<void> {
   const input = { ...chosen, ratePerSecond: rate, dryRun, idempotencyKey: randomUUID() };
   const { bulk } = await ask<{ bulk: Ordered | Refusal }>(connection, mutation, { input });
-  const { matched, operationId } = accepted(connection, bulk);
-  const found = `${matched.exact ? '' : 'at least '}${matched.value} ${matched.value === 1 ? noun : noun.replace(/y$/, 'ie').concat('s')}`;
+  const { matched, leftOut = [], operationId } = accepted(connection, bulk);
   if (matched.value === 0) {
     await requireTenant(connection);
     await requireNames(connection, names);
   }
-  if (operationId === null) return output.result({ matched }, `${found} would be ${deed}.`);
-  output.result({ operationId, matched }, operationId);
-  output.note(`${found} will be ${deed}; millrace operations cancel ${operationId} stops it.`);
-  if (wait) await follow(connection, operationId, { output, signal });
+  const found = `${matched.exact ? '' : 'at least '}${counted(matched.value - sumOf(leftOut), noun)}`;
+  const counts = { matched, ...(leftOut.length > 0 && { leftOut }) };
+  if (operationId === null) {
+    output.result(counts, `${found} would be ${deed}.`);
+  } else {
+    output.result({ operationId, ...counts }, operationId);
+    output.note(`${found} will be ${deed}; millrace operations cancel ${operationId} stops it.`);
+  }
+  for (const { code, count } of leftOut) output.note(`${counted(count, noun)} left out: ${whyLeftOut[code] ?? code}`);
+  if (operationId !== null && wait) await follow(connection, operationId, { output, signal });
+}
+
+/** By the code of the reason. */
+const whyLeftOut: Readonly<Record<string, string>> = {
+  'delivery.secondEffect':
+    'the destination took or may have taken them, and may act a second time (delivery.secondEffect). Ask it which it has: millrace dead-letters skip those, and millrace deliveries redeliver dlv_… --even-if-taken sends one of the others.',
+  'delivery.superseded': 'a newer delivery sets their object (delivery.superseded): millrace dead-letters skip settles them.',
+};
+
+function sumOf(leftOut: readonly LeftOut[]): number {
+  return leftOut.reduce((sum, { count }) => sum + count, 0);
 }
 
 interface Operation {
@@ -102,13 +130,14 @@ interface Operation {
   total: Count | null;
   done: number;
   failed: number;
+  leftOut: LeftOut[];
   ratePerSecond: number;
   actor: string;
   startedAt: string;
   errorMessage: string | null;
 }
 
-const fields = 'id kind state total { value exact } done failed ratePerSecond actor startedAt errorMessage';
+const fields = 'id kind state total { value exact } done failed leftOut { code count } ratePerSecond actor startedAt errorMessage';
 const one = `query Operation($id: ID!) { bulkOperation(id: $id) { ${fields} } }`;
 const many = `query Operations { bulkOperations(first: 20) { nodes { ${fields} } } }`;
 const cancelOne = `mutation Cancel($input: CancelBulkOperationInput!) {
@@ -136,7 +165,7 @@ async function follow(connection: Connection, id: string, { output, signal }: Wa
   }
 }
 
-function progressOf({ id, kind, state, total, done, failed, errorMessage }: Operation): string {
+function progressOf({ id, kind, state, total, done, failed, leftOut, errorMessage }: Operation): string {
   const of = total === null ? '?' : `${total.exact ? '' : 'at least '}${total.value}`;
   return [
     id,
@@ -144,6 +173,7 @@ function progressOf({ id, kind, state, total, done, failed, errorMessage }: Oper
     state,
     `${done} of ${of}`,
     ...(failed === 0 ? [] : [`${failed} failed`]),
+    ...leftOut.map(({ code, count }) => `${count} left out (${code})`),
     ...(errorMessage === null ? [] : [errorMessage]),
   ].join('  ');
 }

@@ -813,6 +813,24 @@ describe('after an outage', () => {
     expect((await millrace(['operations'])).out).toBe('');
   });
 
+  test('redeliver says how many it leaves out because they may take effect a second time, and what to do about them', async () => {
+    for (const [generation, state] of [
+      [1, 'parked'],
+      [2, 'delivered'],
+    ] as const) {
+      const run = { tenant, event: 'evt_1', generation };
+      await server.rows.run({ ...run, id: `run_again${generation}` });
+      await server.rows.delivery({ ...run, id: `dlv_again${generation}`, run: `run_again${generation}`, state, object: 'order-1' });
+    }
+    const { out, notes } = await millrace(['redeliver', '--state', 'parked', '--dry-run']);
+    expect(out).toBe('3 deliveries would be redelivered.');
+    expect(notes).toMatch(/^1 delivery left out: a newer delivery sets their object \(delivery\.superseded\): .*skip/);
+    expect(JSON.parse((await millrace(['redeliver', '--state', 'parked', '--dry-run', '--json'])).out)).toEqual({
+      matched: { value: 4, exact: true },
+      leftOut: [{ code: 'delivery.superseded', count: 1 }],
+    });
+  });
+
   test('with --wait the progress is shown until the operation is over', async () => {
     const printed: string[] = [];
     const noted: string[] = [];
@@ -824,10 +842,12 @@ describe('after an outage', () => {
     const id = printed[0]!;
     await server.rows.bulkOperation({ tenant, id, kind: 'redelivery', total: 3, done: 1 });
     await waitFor(() => noted.includes(`${id}  REDELIVERY  RUNNING  1 of 3`), { what: 'the progress' });
-    await server.rows.bulkOperation({ tenant, id, kind: 'redelivery', total: 3, done: 3, state: 'completed' });
+    const leftOut = { 'delivery.secondEffect': 1 };
+    await server.rows.bulkOperation({ tenant, id, kind: 'redelivery', total: 3, done: 2, leftOut, state: 'completed' });
     expect((await waiting).code).toBe(0);
-    expect(printed[1]).toBe(`${id}  REDELIVERY  COMPLETED  3 of 3`);
-    expect((await millrace(['operations'])).out).toMatch(new RegExp(`^\\S+  ${id}  REDELIVERY  COMPLETED  3 of 3  by key:test$`));
+    const end = `${id}  REDELIVERY  COMPLETED  2 of 3  1 left out (delivery.secondEffect)`;
+    expect(printed[1]).toBe(end);
+    expect((await millrace(['operations'])).out.replace(/^\S+  /, '')).toBe(`${end}  by key:test`);
   });
 
   test('an operation is cancelled by its id, and one that nobody knows is refused', async () => {

@@ -63,3 +63,30 @@ BEGIN
   INTO found USING p_tenant, p_filter, p_until, p_limit;
   RETURN found;
 END $$;
+
+-- How many of the items would be left out because `redeliver` refuses them, by the code of the refusal. The items are counted up to a limit.
+CREATE OR REPLACE FUNCTION redelivery_of_deliveries_refused(p_tenant text, p_filter jsonb, p_until timestamptz, p_effects jsonb, p_limit integer)
+RETURNS TABLE (code text, found integer) LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY EXECUTE concat(
+    $q$SELECT code, count(*)::integer FROM (
+      SELECT redelivery_refusal(item, $4) AS code FROM (
+        SELECT * FROM delivery WHERE tenant_id = $1 AND created_at <= $3$q$, delivery_conditions(p_filter), $q$ LIMIT $5) AS chosen
+      JOIN delivery AS item ON item.tenant_id = $1 AND item.id = chosen.id) AS refused
+    WHERE code IS NOT NULL GROUP BY code ORDER BY code$q$)
+  USING p_tenant, p_filter, p_until, p_effects, p_limit;
+END $$;
+
+CREATE OR REPLACE FUNCTION redelivery_of_dead_letters_refused(p_tenant text, p_filter jsonb, p_until timestamptz, p_effects jsonb, p_limit integer)
+RETURNS TABLE (code text, found integer) LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  RETURN QUERY EXECUTE concat(
+    $q$SELECT code, count(*)::integer FROM (
+      SELECT redelivery_refusal(item, $4) AS code
+      FROM (SELECT delivery_id FROM dead_letter_summary WHERE tenant_id = $1 AND kind = 'delivery' AND resolved_at IS NULL AND created_at <= $3$q$, dead_letter_conditions(p_filter), $q$ LIMIT $5) AS letter
+      JOIN delivery AS item ON item.tenant_id = $1 AND item.id = letter.delivery_id) AS refused
+    WHERE code IS NOT NULL GROUP BY code ORDER BY code$q$)
+  USING p_tenant, p_filter, p_until, p_effects, p_limit;
+END $$;

@@ -37,16 +37,17 @@ beforeEach(async () => {
   }
 });
 async function applyFlows(...names: string[]): Promise<void> {
-  const flows = names.map((name) => ({
-    apiVersion: 'millrace/v1',
-    kind: 'Flow',
-    metadata: { tenant, name },
-    spec: { steps: [{ id: 'say', map: { expression: '1' } }] },
-  }));
-  const documents = [{ apiVersion: 'millrace/v1', kind: 'Tenant', metadata: { name: tenant }, spec: { displayName: tenant } }, ...flows];
-  const mutation = 'mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename } }';
-  await server.data({ operatorIn: tenant }, mutation, { documents });
+  await applyDocuments(...names.map((name) => ({ kind: 'Flow', name, spec: { steps: [{ id: 'say', map: { expression: '1' } }] } })));
   await waitFor(() => server.part(Configuration).flows(tenant).length === names.length, { what: 'the flows to be current' });
+}
+async function applyDocuments(...given: { kind: string; name: string; spec: object }[]): Promise<void> {
+  const apiVersion = 'millrace/v1';
+  const documents = given.map(({ kind, name, spec }) => ({ apiVersion, kind, metadata: { tenant, name }, spec }));
+  const itself = { apiVersion, kind: 'Tenant', metadata: { name: tenant }, spec: { displayName: tenant } };
+  const mutation =
+    'mutation ($documents: [JSON!]!) { applyDocuments(input: { documents: $documents }) { __typename ... on ValidationError { violations { path message } } } }';
+  const answer = await server.data({ operatorIn: tenant }, mutation, { documents: [itself, ...documents] });
+  expect(answer).toEqual({ applyDocuments: { __typename: 'ApplyDocumentsSuccess' } });
 }
 const minute = (n: number): Date => new Date(Date.parse('2026-11-20T10:00:00Z') + n * 60_000);
 
@@ -65,16 +66,20 @@ interface Answer {
   __typename: string;
   code?: string;
   matched?: { value: number; exact: boolean };
+  leftOut?: { code: string; count: number }[];
   operationId?: string | null;
   violations?: { path: string[]; message: string }[];
 }
 async function ask(mutation: 'bulkReplay' | 'bulkRedeliver', input: string): Promise<Answer> {
-  const success = mutation === 'bulkReplay' ? 'BulkReplaySuccess' : 'BulkRedeliverSuccess';
+  const success =
+    mutation === 'bulkReplay'
+      ? 'BulkReplaySuccess { matched { value exact } operationId }'
+      : 'BulkRedeliverSuccess { matched { value exact } leftOut { code count } operationId }';
   const data = await server.data<Record<string, Answer>>(
     operator,
     `mutation { ${mutation}(input: { ${input} }) {
       __typename
-      ... on ${success} { matched { value exact } operationId }
+      ... on ${success}
       ... on ValidationError { code violations { path message } }
     } }`,
   );
@@ -118,6 +123,52 @@ describe('a dry run', () => {
     expect(await count('flow: "any", dryRun: true,')).toBe(10);
     await count('flow: "any",');
     expect(append.mock.calls[0]![2]).toMatchObject({ flow: 'any', filter: { runnableBy: 'any' } });
+  });
+
+  test('counts the deliveries that `redeliver` would refuse, by the reason: they would not be sent', async () => {
+    await applyDocuments({
+      kind: 'Destination',
+      name: 'crm',
+      spec: {
+        kind: 'http',
+        url: 'https://crm.example',
+        secret: { value: 'whsec_' + 'c2VjcmV0'.repeat(4) },
+        idempotency: { class: 'none' },
+      },
+    });
+    const plan = async (run: string, generation: number, more: { reachedAt?: Date; object?: string; state?: string }): Promise<void> => {
+      await server.rows.run({ tenant, id: run, event: 'evt_0', generation });
+      await server.rows.delivery({
+        tenant,
+        id: `dlv_${run}`,
+        event: 'evt_0',
+        run,
+        state: 'parked',
+        createdAt: minute(generation),
+        ...more,
+      });
+    };
+    await plan('taken', 1, { reachedAt: minute(0) });
+    await plan('again', 2, { reachedAt: minute(1) });
+    await plan('old', 3, { object: 'order-1' });
+    await plan('new', 4, { object: 'order-1', state: 'delivered' });
+    await server.rows.deadLetter({ tenant, id: 'dlq_taken', event: 'evt_0', delivery: 'dlv_taken' });
+    const append = appended();
+    for (const isDry of [true, false]) {
+      const more = `dryRun: ${isDry}, idempotencyKey`;
+      expect(await ask('bulkRedeliver', `filter: { deliveries: { state: PARKED } }, ${more}: "deliveries"`)).toMatchObject({
+        matched: { value: 8 },
+        leftOut: [
+          { code: 'delivery.secondEffect', count: 2 },
+          { code: 'delivery.superseded', count: 1 },
+        ],
+      });
+      expect(await ask('bulkRedeliver', `filter: { deadLetters: {} }, ${more}: "deadLetters"`)).toMatchObject({
+        matched: { value: 6 },
+        leftOut: [{ code: 'delivery.secondEffect', count: 1 }],
+      });
+    }
+    expect(append).toHaveBeenCalledTimes(2);
   });
 
   test('counts an event once for a flow, however many of its generations were given up', async () => {
@@ -167,8 +218,16 @@ describe('an operation', () => {
 
   test('is shown with its progress, in the list and by its id', async () => {
     await server.rows.bulkOperation({ tenant, id: 'bop_1', total: 500, done: 120 });
-    await server.rows.bulkOperation({ tenant, id: 'bop_2', kind: 'redelivery', state: 'completed', total: 5, done: 5 });
-    const fields = 'id kind state selection filter total { value exact } done failed ratePerSecond actor finishedAt';
+    await server.rows.bulkOperation({
+      tenant,
+      id: 'bop_2',
+      kind: 'redelivery',
+      state: 'completed',
+      total: 5,
+      done: 3,
+      leftOut: { 'delivery.superseded': 2 },
+    });
+    const fields = 'id kind state selection filter total { value exact } done failed leftOut { code count } ratePerSecond actor finishedAt';
     const one = {
       id: 'bop_1',
       kind: 'REPLAY',
@@ -178,6 +237,7 @@ describe('an operation', () => {
       total: { value: 500, exact: true },
       done: 120,
       failed: 0,
+      leftOut: [],
       ratePerSecond: 50,
       actor: 'key:test',
       finishedAt: null,
@@ -191,9 +251,12 @@ describe('an operation', () => {
     });
     const page = await server.data<{ bulkOperations: { nodes: object[]; pageInfo: { hasNextPage: boolean; endCursor: string } } }>(
       operator,
-      '{ bulkOperations(first: 1) { nodes { id } pageInfo { hasNextPage endCursor } } }',
+      '{ bulkOperations(first: 1) { nodes { id leftOut { code count } } pageInfo { hasNextPage endCursor } } }',
     );
-    expect(page.bulkOperations).toMatchObject({ nodes: [{ id: 'bop_2' }], pageInfo: { hasNextPage: true } });
+    expect(page.bulkOperations).toMatchObject({
+      nodes: [{ id: 'bop_2', leftOut: [{ code: 'delivery.superseded', count: 2 }] }],
+      pageInfo: { hasNextPage: true },
+    });
     const rest = `{ bulkOperations(first: 5, after: "${page.bulkOperations.pageInfo.endCursor}") { nodes { id } } }`;
     expect(await server.data(operator, rest)).toEqual({ bulkOperations: { nodes: [{ id: 'bop_1' }] } });
   });

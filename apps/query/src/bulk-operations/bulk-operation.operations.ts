@@ -51,6 +51,18 @@ export const bulkOperationState = enumeration(
   'How far a bulk operation got.',
 );
 
+export const leftOutItems = entity(
+  'LeftOutItems',
+  {
+    code: z
+      .string()
+      .describe('Why, as the code with which a command for one of them is refused: `delivery.secondEffect` or `delivery.superseded`.'),
+    count: z.int().describe('How many.'),
+  },
+  { about: 'Items of a bulk operation for which nothing is ordered.' },
+);
+export type LeftOutItems = z.infer<typeof leftOutItems>;
+
 export const bulkOperation = entity(
   'BulkOperation',
   {
@@ -68,6 +80,9 @@ export const bulkOperation = entity(
         'Items whose command the log has. It may end below `total`: an item that no longer matches when its turn comes is left out.',
       ),
     failed: z.int().describe('Items whose command the log will never take.'),
+    leftOut: z
+      .array(leftOutItems)
+      .describe('Items for which nothing was ordered so far, by reason: deliveries that `redeliver` would refuse.'),
     actor: z.string().describe('Who asked for it.'),
     startedAt: timestamp.describe('When it was taken up.'),
     finishedAt: timestamp.nullable().describe('When it completed, failed or was cancelled; null while it runs.'),
@@ -158,7 +173,7 @@ export type BulkReplayInput = InputOf<typeof bulkReplay>;
 export const bulkRedeliver = command({
   name: 'bulkRedeliver',
   about:
-    'Redelivers everything that the filter finds, as `bulkReplay` replays it: at once, with effect keys unchanged and fresh retry budgets.',
+    'Redelivers everything that the filter finds, as `bulkReplay` replays it: at once, with effect keys unchanged and fresh retry budgets.\nDeliveries that `redeliver` would refuse without `evenIfTaken` are left out and counted.',
   scope: 'operate',
   cost: { weight: 200 },
   input: z.strictObject({
@@ -178,6 +193,11 @@ export const bulkRedeliver = command({
   }),
   result: {
     matched: count.describe('How many deliveries the filter finds now, counted exactly up to 100 000.'),
+    leftOut: z
+      .array(leftOutItems)
+      .describe(
+        'Those of `matched` that would not be sent now, by reason: `redeliver` would refuse them, so the operation leaves them out.',
+      ),
     operationId,
   },
   failures: startFailures,

@@ -9,13 +9,20 @@ import { CommandService, planned } from '../commands/command.service.js';
 import { deadLetterConditions } from '../dead-letters/dead-letter.table.js';
 import { eventConditions } from '../events/event.table.js';
 import type { DeadLetterFilter } from '../dead-letters/dead-letter.operations.js';
+import { DestinationTable } from '../destinations/destination.table.js';
 import { InputInvalid } from '../operations/input.errors.js';
 import type { Violation } from '../operations/input.errors.js';
 import { conditions } from '../paging/filter.js';
 import type { Count } from '../paging/paging.js';
 import type { CommandOperation } from '../operations/operation.js';
 import { bulkRedeliver, bulkReplay, cancelBulkOperation } from './bulk-operation.operations.js';
-import type { BulkOperationRow, BulkRedeliverInput, BulkReplayInput, CancelBulkOperationInput } from './bulk-operation.operations.js';
+import type {
+  BulkOperationRow,
+  BulkRedeliverInput,
+  BulkReplayInput,
+  CancelBulkOperationInput,
+  LeftOutItems,
+} from './bulk-operation.operations.js';
 import { BulkOperationTable } from './bulk-operation.table.js';
 
 /** A request for a bulk operation, in the form that both kinds share. */
@@ -33,6 +40,8 @@ interface BulkRequest {
 interface StartedBulkOperation {
   /** How many items the filter finds. */
   matched: Count;
+  /** Those of them for which nothing would be ordered now. */
+  leftOut: LeftOutItems[];
   operationId: string | null;
 }
 
@@ -40,6 +49,7 @@ interface StartedBulkOperation {
 export class BulkOperationService {
   constructor(
     private readonly table: BulkOperationTable,
+    private readonly destinations: DestinationTable,
     private readonly configuration: Configuration,
     private readonly commands: CommandService,
   ) {}
@@ -105,9 +115,9 @@ export class BulkOperationService {
     const { tenant } = principal;
     const { kind, operation, selection, filter, flow, input, problems } = request;
     const operationOf = (command: string): string => bulkOperationId(tenant, command);
-    const { commandIds, result: matched } = await this.commands.issue(principal, operation, input, async () => {
+    const { commandIds, result: found } = await this.commands.issue(principal, operation, input, async () => {
       refuse([...problems, ...problemsOfRate(input)]);
-      const result = await this.table.countItems(tenant, kind, selection, filter);
+      const result = await this.count(tenant, request);
       if (input.dryRun) return { result, commands: [] };
       const detail = {
         selection,
@@ -122,7 +132,13 @@ export class BulkOperationService {
         commands: [planned({ type: StartBulkOperation, customer: noCustomer, identity: [], target: operationOf, detail, payload })],
       };
     });
-    return { matched, operationId: commandIds[0] === undefined ? null : operationOf(commandIds[0]) };
+    return { ...found, operationId: commandIds[0] === undefined ? null : operationOf(commandIds[0]) };
+  }
+
+  private async count(tenant: string, { kind, selection, filter }: BulkRequest): Promise<Omit<StartedBulkOperation, 'operationId'>> {
+    const matched = await this.table.countItems(tenant, kind, selection, filter);
+    if (kind !== 'redelivery' || matched.value === 0) return { matched, leftOut: [] };
+    return { matched, leftOut: await this.table.countRefused(tenant, selection, filter, await this.destinations.effects(tenant)) };
   }
 
   private async problemsOfFlow(tenant: string, flow: string | null, ofDeadLetters: boolean): Promise<Violation[]> {

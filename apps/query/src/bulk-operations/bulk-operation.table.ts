@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { BulkOperationKind, BulkSelection } from '#libs/contracts';
+import type { EffectsByDestination } from '#libs/deliveries';
 import { TenantDatabase, statement } from '#libs/persistence';
 import type { Statement } from '#libs/persistence';
 import { loader } from '../operations/part.js';
@@ -7,19 +8,35 @@ import { onePerKey } from '../operations/per-key.js';
 import { conditions } from '../paging/filter.js';
 import { Paging } from '../paging/paging.js';
 import type { Count, Page, ListSource, PageArguments } from '../paging/paging.js';
-import type { BulkOperationFilter, BulkOperationRow } from './bulk-operation.operations.js';
+import type { BulkOperationFilter, BulkOperationRow, LeftOutItems } from './bulk-operation.operations.js';
 
 const columns = `id, kind, state, selection, filter, flow, rate_per_second AS "ratePerSecond",
-  CASE WHEN total IS NOT NULL THEN json_build_object('value', total, 'exact', total_exact) END AS total, done, failed, actor,
+  CASE WHEN total IS NOT NULL THEN json_build_object('value', total, 'exact', total_exact) END AS total, done, failed,
+  left_out AS "leftOut", actor,
   started_at AS "startedAt", finished_at AS "finishedAt", error_code AS "errorCode", error_message AS "errorMessage"`;
-const list: ListSource<BulkOperationRow, BulkOperationRow> = {
+type StoredRow = Omit<BulkOperationRow, 'leftOut'> & { leftOut: Record<string, number> };
+function rowOf({ leftOut, ...row }: StoredRow): BulkOperationRow {
+  return { ...row, leftOut: Object.entries(leftOut).map(([code, count]) => ({ code, count })) };
+}
+const list: ListSource<BulkOperationRow, StoredRow> = {
   name: 'bulk_operation',
   page: statement('query.bulkOperation.page', `SELECT ${columns} FROM bulk_operation_page($1, $2, $3, $4, $5, $6)`),
   count: statement('query.bulkOperation.count', `SELECT bulk_operation_count($1, $2, $3) AS found`),
   positionOf: ({ startedAt, id }) => ({ key: startedAt.toISOString(), id }),
-  rowOf: (row) => row,
+  rowOf,
 };
 const byIds = statement('query.bulkOperation.byIds', `SELECT ${columns} FROM bulk_operations_by_id($1, $2)`);
+
+const refusedCounts: Partial<Record<BulkSelection, Statement>> = {
+  deliveries: statement(
+    'query.bulkOperation.refused.deliveries',
+    'SELECT code, found AS count FROM redelivery_of_deliveries_refused($1, $2, statement_timestamp(), $3, $4)',
+  ),
+  deadLetters: statement(
+    'query.bulkOperation.refused.deadLetters',
+    'SELECT code, found AS count FROM redelivery_of_dead_letters_refused($1, $2, statement_timestamp(), $3, $4)',
+  ),
+};
 
 /** The limit up to which an operation counts its items at its start. */
 const countLimit = 100_000;
@@ -48,7 +65,8 @@ export class BulkOperationTable {
   }
 
   async byIds(tenant: string, ids: readonly string[]): Promise<(BulkOperationRow | null)[]> {
-    return onePerKey(ids, await this.database.query<BulkOperationRow>(byIds, [tenant, ids]), (row) => row.id);
+    const rows = await this.database.query<StoredRow>(byIds, [tenant, ids]);
+    return onePerKey(ids, rows.map(rowOf), (row) => row.id);
   }
 
   /** How many items an operation would find that started now. */
@@ -56,6 +74,16 @@ export class BulkOperationTable {
     const [row] = await this.database.query<{ found: number }>(counts[kind][selection]!, [tenant, filter, countLimit + 1]);
     const found = row?.found ?? 0;
     return { value: Math.min(found, countLimit), exact: found <= countLimit };
+  }
+
+  /** How many of the items a redelivery that started now would leave out. */
+  async countRefused(
+    tenant: string,
+    selection: BulkSelection,
+    filter: Record<string, unknown>,
+    effects: EffectsByDestination,
+  ): Promise<LeftOutItems[]> {
+    return this.database.query<LeftOutItems>(refusedCounts[selection]!, [tenant, filter, effects, countLimit]);
   }
 }
 

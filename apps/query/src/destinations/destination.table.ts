@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { DeliveryIdempotency, DestinationDocument } from '#libs/contracts';
-import { idempotencyOf, promiseOf } from '#libs/deliveries';
+import { effectsByDestination, idempotencyOf, promiseOf } from '#libs/deliveries';
+import type { EffectsByDestination } from '#libs/deliveries';
 import { DocumentTable, TenantDatabase, lookupIn, statement } from '#libs/persistence';
+import { wallTimeMs } from '#libs/time';
 import type { DestinationRow } from './destination.operations.js';
 
 interface HealthRow {
@@ -46,6 +48,12 @@ export class DestinationTable {
         return [{ name, ...stateOf(version, known.get(name)), promise: promiseOf(idempotencyOf(document.spec, find)) }];
       });
     });
+  }
+
+  /** By destination, the repeats that may take effect a second time if they begin now. */
+  async effects(tenant: string): Promise<EffectsByDestination> {
+    const documents = await this.database.asTenant(tenant, (session) => this.documents.current(session, tenant));
+    return effectsByDestination(documents, lookupIn(documents), wallTimeMs());
   }
 
   /** The rules by which an attempt may take effect a second time; undefined if there is no such destination. */
