@@ -32,8 +32,8 @@ import { TenantModels1795219200034 } from './0035-tenant-models.js';
 import { RunDelays1795219200036 } from './0037-run-delays.js';
 import { RetriesOfRuns1795219200040 } from './0041-retries-of-runs.js';
 import { HeldHeaders1795219200041 } from './0042-held-headers.js';
-import { ModelsPassedOver1795219200044 } from './0045-models-passed-over.js';
 import { LeftOutItems1795219200043 } from './0044-left-out-items.js';
+import { ModelsPassedOver1795219200044 } from './0045-models-passed-over.js';
 
 /** In the order in which they are applied. A new one is appended, and owns tables, views and indexes only: functions stand in `*.functions.sql`. */
 export const migrations = [
@@ -71,8 +71,8 @@ export const migrations = [
   RunDelays1795219200036,
   RetriesOfRuns1795219200040,
   HeldHeaders1795219200041,
-  ModelsPassedOver1795219200044,
   LeftOutItems1795219200043,
+  ModelsPassedOver1795219200044,
 ];
 
 /** The names, as TypeORM's table `migration` has them. */
