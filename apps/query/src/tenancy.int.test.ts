@@ -113,7 +113,7 @@ describe('nothing crosses a tenant', () => {
       events: bulkReplay(input: { filter: { events: { customer: "cus-1" } }, dryRun: true, idempotencyKey: "k" }) { ...Replay }
       runs: bulkReplay(input: { filter: { deadLetters: {} }, dryRun: true, idempotencyKey: "k" }) { ...Replay }
       deliveries: bulkRedeliver(input: { filter: { deliveries: { state: PARKED } }, dryRun: true, idempotencyKey: "k" }) { ...Redeliver }
-      parked: bulkRedeliver(input: { filter: { deadLetters: { destination: "crm" } }, dryRun: true, idempotencyKey: "k" }) { ...Redeliver }
+      parked: bulkRedeliver(input: { filter: { deadLetters: { customer: "cus-1" } }, dryRun: true, idempotencyKey: "k" }) { ...Redeliver }
     }
     fragment Replay on BulkReplaySuccess { matched { value } }
     fragment Redeliver on BulkRedeliverSuccess { matched { value } }`;

@@ -64,6 +64,11 @@ const existing = statement(
    WHERE (SELECT spec IS NOT NULL FROM document
           WHERE tenant_id = wanted.tenant AND kind = $1 AND document.name = wanted.name ORDER BY version DESC LIMIT 1)`,
 );
+/** In whatever version, also of those whose newest one says that they were removed. */
+const everNamed = statement(
+  'document.everNamed',
+  `SELECT DISTINCT kind, name FROM document WHERE tenant_id = $1 AND kind = ANY ($2::text[]) AND name = ANY ($3::text[])`,
+);
 /** Versions are never deleted, so the number grows with each change and each removal. */
 const versionCounts = statement(
   'document.versionCounts',
@@ -108,6 +113,16 @@ export class DocumentTable {
   /** The current documents of every tenant, for the services that keep them in memory. */
   async currentOfAll(session: Session): Promise<StoredVersion[]> {
     return (await session.query<Row>(currentOfAll)).map(storedOf);
+  }
+
+  /** Those of these names that a document of these kinds has, or had before it was removed. */
+  everNamed(
+    session: Session,
+    tenant: string,
+    kinds: readonly DocumentKind[],
+    names: readonly string[],
+  ): Promise<{ kind: DocumentKind; name: string }[]> {
+    return session.query(everNamed, [tenant, kinds, names]);
   }
 
   /** Says which of these documents exist, of any tenants. */

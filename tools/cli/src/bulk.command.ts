@@ -3,7 +3,6 @@ import { sleep } from '#libs/time';
 import type { Connection } from './connection.js';
 import { counted } from './counted.js';
 import { CliFailure } from './failure.js';
-import { requireNames } from './given.names.js';
 import { ask } from './graphql.client.js';
 import type { Output } from './output.js';
 import { accepted, refusals } from './refusal.js';
@@ -90,16 +89,13 @@ async function carryOut(
   connection: Connection,
   { mutation, noun, deed }: { mutation: string; noun: string; deed: string },
   chosen: object,
-  { rate, dryRun, wait, ...names }: BulkOptions,
+  { rate, dryRun, wait }: BulkOptions,
   { output, signal }: Watched,
 ): Promise<void> {
   const input = { ...chosen, ratePerSecond: rate, dryRun, idempotencyKey: randomUUID() };
   const { bulk } = await ask<{ bulk: Ordered | Refusal }>(connection, mutation, { input });
   const { matched, leftOut = [], operationId } = accepted(connection, bulk);
-  if (matched.value === 0) {
-    await requireTenant(connection);
-    await requireNames(connection, names);
-  }
+  if (matched.value === 0) await requireTenant(connection);
   const found = `${matched.exact ? '' : 'at least '}${counted(matched.value - sumOf(leftOut), noun)}`;
   const counts = { matched, ...(leftOut.length > 0 && { leftOut }) };
   if (operationId === null) {

@@ -250,8 +250,8 @@ test('where nothing is found, a name of something that does not exist is told, w
     [['requests', '--source', 'hib'], 'There is no source hib; did you mean hub?'],
     [['requests', '--code', 'signature.mismach'], 'There is no failure code signature.mismach; did you mean signature.mismatch?'],
     [['dead-letters', '--code', 'nosuch'], 'There is no failure code nosuch'],
-    [['replay', '--dry-run', '--flow', 'asess'], 'There is no flow asess; did you mean assess?'],
-    [['redeliver', '--dry-run', '--destination', 'crn'], 'There is no destination crn; did you mean crm?'],
+    [['replay', '--dry-run', '--flow', 'asess'], '--flow: names no flow of this tenant: asess; did you mean assess?'],
+    [['redeliver', '--destination', 'crn'], '--destination: names no destination of this tenant: crn; did you mean crm?'],
   ] as const) {
     expect([command, await millrace([...command])]).toEqual([command, { code: 1, out: '', notes }]);
   }
@@ -789,7 +789,7 @@ test('events tail says once that the connection is lost, and ends at once when i
 
 describe('after an outage', () => {
   beforeEach(async () => {
-    await createTenant();
+    await millrace(['apply', '-f', file('all.yaml', documents())]);
     const { rows } = server;
     for (const n of [1, 2, 3]) {
       const createdAt = new Date(Date.parse('2026-11-20T10:00:00Z') + n * 3_600_000);

@@ -40,6 +40,16 @@ async function applyFlows(...names: string[]): Promise<void> {
   await applyDocuments(...names.map((name) => ({ kind: 'Flow', name, spec: { steps: [{ id: 'say', map: { expression: '1' } }] } })));
   await waitFor(() => server.part(Configuration).flows(tenant).length === names.length, { what: 'the flows to be current' });
 }
+/** Documents with the names that the rows have, and a flow and a destination to which nothing happened. */
+function applyNames(): Promise<void> {
+  const crm = { kind: 'http', url: 'https://crm.example', secret: { value: 'whsec_' + 'c2VjcmV0'.repeat(4) } };
+  const say = { steps: [{ id: 'say', map: { expression: '1' } }] };
+  return applyDocuments(
+    { kind: 'Source', name: 'stripe', spec: { scheme: 'api-key' } },
+    ...['triage', 'other'].map((name) => ({ kind: 'Flow', name, spec: say })),
+    ...['crm', 'erp'].map((name) => ({ kind: 'Destination', name, spec: crm })),
+  );
+}
 async function applyDocuments(...given: { kind: string; name: string; spec: object }[]): Promise<void> {
   const apiVersion = 'millrace/v1';
   const documents = given.map(({ kind, name, spec }) => ({ apiVersion, kind, metadata: { tenant, name }, spec }));
@@ -90,7 +100,9 @@ const dryRun = async (mutation: 'bulkReplay' | 'bulkRedeliver', filter: string):
 
 describe('a dry run', () => {
   test('counts what each selection finds, and does nothing else', async () => {
+    await applyNames();
     const append = appended();
+    const [before] = await database.query(traces, [tenant]);
     expect(await dryRun('bulkReplay', 'events: {}')).toBe(10);
     expect(await dryRun('bulkReplay', 'events: { customer: "cus-1", states: [PARKED], sources: ["stripe"], type: "invoice.*" }')).toBe(5);
     expect(await dryRun('bulkReplay', 'deadLetters: {}')).toBe(5);
@@ -101,7 +113,7 @@ describe('a dry run', () => {
     expect(await dryRun('bulkRedeliver', 'deadLetters: { destination: "crm" }')).toBe(5);
     expect(await dryRun('bulkRedeliver', 'deadLetters: { destination: "erp" }')).toBe(0);
     expect(append).not.toHaveBeenCalled();
-    expect(await database.query(traces, [tenant])).toEqual([{ count: 0 }]);
+    expect(await database.query(traces, [tenant])).toEqual([before]);
   });
 
   test('finds what was parked between two moments', async () => {
@@ -294,4 +306,44 @@ test('what makes no sense is refused by its path, all of it at once', async () =
     'mutation { bulkReplay(input: { filter: { events: {}, deadLetters: {} }, idempotencyKey: "k" }) { __typename } }',
   );
   expect(errors?.[0]?.message).toContain('exactly one');
+});
+
+describe('a name of something that never existed', () => {
+  const messages = async (mutation: 'bulkReplay' | 'bulkRedeliver', filter: string, isDry = true) =>
+    (await ask(mutation, `filter: { ${filter} }, dryRun: ${isDry}, idempotencyKey: "k"`)).violations?.map(
+      ({ path, message }) => `${path.slice(2).join('.')} ${message}`,
+    );
+
+  test('is refused by its field, by a dry run and before anything is ordered, with a similar one that exists', async () => {
+    await applyNames();
+    const append = appended();
+    for (const isDry of [true, false]) {
+      expect(await messages('bulkReplay', 'events: { sources: ["stripe", "strpe", "hub"] }', isDry)).toEqual([
+        'events.sources.1 names no source of this tenant: strpe; did you mean stripe?',
+        'events.sources.2 names no source of this tenant: hub',
+      ]);
+      expect(await messages('bulkReplay', 'deadLetters: { flow: "triagge", code: "x" }', isDry)).toEqual([
+        'deadLetters.flow names no flow of this tenant: triagge; did you mean triage?',
+      ]);
+      expect(await messages('bulkRedeliver', 'deliveries: { flow: "crm", destination: "cmr" }', isDry)).toEqual([
+        'deliveries.state must say which: PARKED is what an outage leaves',
+        'deliveries.flow names no flow of this tenant: crm',
+        'deliveries.destination names no destination of this tenant: cmr; did you mean crm?',
+      ]);
+      expect(await messages('bulkRedeliver', 'deadLetters: { code: "delivery.timeot" }', isDry)).toEqual([
+        'deadLetters.code names no failure code: delivery.timeot; did you mean delivery.timeout?',
+      ]);
+    }
+    expect(append).not.toHaveBeenCalled();
+  });
+
+  test('differs from one of something that was removed: what happened to it is still there', async () => {
+    await applyNames();
+    const removed = await server.data(
+      { operatorIn: tenant },
+      'mutation { removeDocument(input: { kind: Destination, name: "crm" }) { __typename } }',
+    );
+    expect(removed).toEqual({ removeDocument: { __typename: 'RemoveDocumentSuccess' } });
+    expect(await dryRun('bulkRedeliver', 'deadLetters: { destination: "crm" }')).toBe(5);
+  });
 });

@@ -1,14 +1,25 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth';
-import { CancelBulkOperation, NotFound, StartBulkOperation, bulkOperationId, maxBulkRatePerSecond, noCustomer } from '#libs/contracts';
+import {
+  CancelBulkOperation,
+  NotFound,
+  StartBulkOperation,
+  bulkOperationId,
+  failures,
+  maxBulkRatePerSecond,
+  noCustomer,
+} from '#libs/contracts';
 import type { BulkOperationKind, BulkSelection, DeadLetterKind } from '#libs/contracts';
 import { parseStoredJson } from '#libs/json';
 import type { Json } from '#libs/json';
 import { Configuration } from '#libs/persistence';
+import { didYouMean } from '#libs/schemas';
 import { CommandService, planned } from '../commands/command.service.js';
 import { deadLetterConditions } from '../dead-letters/dead-letter.table.js';
 import { eventConditions } from '../events/event.table.js';
 import type { DeadLetterFilter } from '../dead-letters/dead-letter.operations.js';
+import { DocumentNames } from '../documents/document.names.js';
+import type { GivenName } from '../documents/document.names.js';
 import { DestinationTable } from '../destinations/destination.table.js';
 import { InputInvalid } from '../operations/input.errors.js';
 import type { Violation } from '../operations/input.errors.js';
@@ -51,6 +62,7 @@ export class BulkOperationService {
     private readonly table: BulkOperationTable,
     private readonly destinations: DestinationTable,
     private readonly configuration: Configuration,
+    private readonly names: DocumentNames,
     private readonly commands: CommandService,
   ) {}
 
@@ -59,6 +71,7 @@ export class BulkOperationService {
     const flow = input.flow ?? null;
     const problems = [
       ...(await this.problemsOfFlow(principal.tenant, flow, deadLetters != null)),
+      ...(await this.names.unknown(principal.tenant, namesIn(input.filter))),
       ...problemsOfLetters(deadLetters, 'run'),
     ];
     const selected =
@@ -68,11 +81,12 @@ export class BulkOperationService {
     return this.start(principal, { kind: 'replay', operation: bulkReplay, ...selected, flow, input, problems });
   }
 
-  redeliver(principal: Principal, input: BulkRedeliverInput): Promise<StartedBulkOperation> {
+  async redeliver(principal: Principal, input: BulkRedeliverInput): Promise<StartedBulkOperation> {
     const { deliveries, deadLetters } = input.filter;
     const stateless = deliveries != null && deliveries.state == null;
     const problems = [
       ...(stateless ? [{ path: ['filter', 'deliveries', 'state'], message: 'must say which: PARKED is what an outage leaves' }] : []),
+      ...(await this.names.unknown(principal.tenant, namesIn(input.filter))),
       ...problemsOfLetters(deadLetters, 'delivery'),
     ];
     const selected =
@@ -137,6 +151,7 @@ export class BulkOperationService {
 
   private async count(tenant: string, { kind, selection, filter }: BulkRequest): Promise<Omit<StartedBulkOperation, 'operationId'>> {
     const matched = await this.table.countItems(tenant, kind, selection, filter);
+    if (matched.value === 0) refuse(problemsOfCode(filter['code'] as string | undefined));
     if (kind !== 'redelivery' || matched.value === 0) return { matched, leftOut: [] };
     return { matched, leftOut: await this.table.countRefused(tenant, selection, filter, await this.destinations.effects(tenant)) };
   }
@@ -146,12 +161,36 @@ export class BulkOperationService {
     const path = ['flow'];
     if (ofDeadLetters) return [{ path, message: 'goes with events; filter dead letters by their flow instead' }];
     const isKnown = (await this.configuration.storedFlow(tenant, flow)) !== undefined;
-    return isKnown ? [] : [{ path, message: `names no flow of this tenant: ${flow}` }];
+    return isKnown ? [] : [this.names.violation(tenant, { noun: 'flow', name: flow, path })];
   }
+}
+
+/** The names of documents that the one selection of a filter names. */
+function namesIn(filter: BulkReplayInput['filter'] & BulkRedeliverInput['filter']): GivenName[] {
+  return Object.entries(filter).flatMap(([selection, given]) => {
+    const { flow, destination, sources } = (given ?? {}) as {
+      flow?: string | null;
+      destination?: string | null;
+      sources?: string[] | null;
+    };
+    const path = ['filter', selection];
+    return [
+      ...(flow == null ? [] : [{ noun: 'flow', name: flow, path: [...path, 'flow'] } as const]),
+      ...(destination == null ? [] : [{ noun: 'destination', name: destination, path: [...path, 'destination'] } as const]),
+      ...(sources ?? []).map((name, at) => ({ noun: 'source', name, path: [...path, 'sources', `${at}`] }) as const),
+    ];
+  });
 }
 
 function refuse(problems: readonly Violation[]): void {
   if (problems.length > 0) throw new InputInvalid(problems);
+}
+
+/** Asked only where nothing was found: what an older release gave up may have a code that this one does not know. */
+function problemsOfCode(code: string | undefined): Violation[] {
+  const known = Object.keys(failures);
+  if (code === undefined || known.includes(code)) return [];
+  return [{ path: ['filter', 'deadLetters', 'code'], message: `names no failure code: ${code}${didYouMean(code, known)}` }];
 }
 
 /** Checked here instead of by the input's schema, so that a caller is told of it together with the other problems. */

@@ -2,12 +2,13 @@ import { DocumentTable } from '#libs/persistence';
 import { fieldsOf, handle, part } from '../operations/part.js';
 import { json } from '../operations/shape.js';
 import { applyDocuments, document, getDocument, listDocuments, removeDocument } from './document.operations.js';
+import { DocumentNames } from './document.names.js';
 import { DocumentService } from './document.service.js';
 import type { DocumentRow } from './document.service.js';
 import { UnendedRunTable } from './unended-run.table.js';
 
 export const documentPart = part({
-  providers: [DocumentTable, DocumentService, UnendedRunTable],
+  providers: [DocumentTable, DocumentNames, DocumentService, UnendedRunTable],
   fields: [
     fieldsOf<DocumentRow>(document, (field) => ({
       content: field(

@@ -5,6 +5,7 @@ import type { FlowDocument } from '#libs/contracts';
 import { Configuration } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
 import { CommandService, planned } from '../commands/command.service.js';
+import { DocumentNames } from '../documents/document.names.js';
 import { EventTable } from '../events/event.table.js';
 import type { EventRow } from '../events/event.operations.js';
 import { InputInvalid } from '../operations/input.errors.js';
@@ -16,6 +17,7 @@ export class ReplayService {
   constructor(
     private readonly table: EventTable,
     private readonly configuration: Configuration,
+    private readonly names: DocumentNames,
     private readonly commands: CommandService,
   ) {}
 
@@ -44,7 +46,7 @@ export class ReplayService {
 
   private async flowOf(tenant: string, name: string): Promise<Stored<FlowDocument>> {
     const flow = await this.configuration.storedFlow(tenant, name);
-    if (flow === undefined) throw new InputInvalid([{ path: ['flow'], message: `names no flow of this tenant: ${name}` }]);
+    if (flow === undefined) throw new InputInvalid([this.names.violation(tenant, { noun: 'flow', name, path: ['flow'] })]);
     return flow;
   }
 
