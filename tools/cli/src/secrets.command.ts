@@ -1,4 +1,5 @@
 import type { Connection } from './connection.js';
+import { counted } from './counted.js';
 import { CliFailure } from './failure.js';
 import { ask } from './graphql.client.js';
 import type { Output } from './output.js';
@@ -11,7 +12,7 @@ interface StoredSecret {
   field: string;
   path: string;
   key: string;
-  readAt: string | null;
+  readAt: string;
   problem: string | null;
 }
 
@@ -44,11 +45,12 @@ export async function refreshStoredSecrets(
   const secrets = document === undefined ? all : all.filter(({ kind, name }) => kind === document.kind && name === document.name);
   for (const one of changed) output.result({ document: one }, `${one}  changed`);
   const amiss = secrets.filter(({ problem }) => problem !== null);
-  if (changed.length === 0 && amiss.length === 0) output.note(`Nothing changed: ${secrets.length} secrets are as they were.`);
+  if (changed.length === 0 && amiss.length === 0)
+    output.note(`Nothing changed: ${secrets.length === 1 ? '1 secret is as it was' : `${secrets.length} secrets are as they were`}.`);
   if (amiss.length === 0) return;
   print(amiss, output);
   throw new CliFailure(
-    `${amiss.length} of ${secrets.length} secrets cannot be had or used; their documents go on with those before`,
+    `${amiss.length} of ${counted(secrets.length, 'secret')} cannot be had or used; their documents go on with those before`,
     'refused',
   );
 }
@@ -56,7 +58,7 @@ export async function refreshStoredSecrets(
 function print(secrets: readonly StoredSecret[], output: Output): void {
   for (const secret of secrets) {
     const { kind, name, field, path, key, readAt, problem } = secret;
-    const state = problem ?? (readAt === null ? 'not looked for yet' : `read ${readAt}`);
+    const state = problem ?? `read ${readAt}`;
     output.result(secret, [`${kind}/${name}`, field, `${path} ${key}`, state].join('  '));
   }
 }

@@ -25,6 +25,8 @@ const unusable = gauge(
 );
 
 interface Finding {
+  /** The version of the document that was looked at. A newer one was read from the store when it was applied. */
+  readonly version: number;
   readonly readAt: Date;
   /** By field. */
   readonly problems: ReadonlyMap<string, string>;
@@ -68,11 +70,12 @@ export class SecretRefresher implements OnApplicationBootstrap, OnApplicationShu
 
   async list(tenant: string): Promise<StoredSecretRow[]> {
     const rows = await this.rowsOf(tenant);
-    return rows.flatMap(({ kind, name, document }) => {
-      const finding = this.findings.get(tenant)?.get(nameOf({ kind, name }));
+    return rows.flatMap(({ kind, name, version, createdAt, document }) => {
+      const last = this.findings.get(tenant)?.get(nameOf({ kind, name }));
+      const finding = last?.version === version ? last : undefined;
       return storedSecretsOf(document).map(({ secret: { from }, path }) => {
         const field = path.join('.');
-        return { kind, name, field, ...from, readAt: finding?.readAt ?? null, problem: finding?.problems.get(field) ?? null };
+        return { kind, name, field, ...from, readAt: finding?.readAt ?? createdAt, problem: finding?.problems.get(field) ?? null };
       });
     });
   }
@@ -90,12 +93,18 @@ export class SecretRefresher implements OnApplicationBootstrap, OnApplicationShu
       try {
         const { document, problems } = await reading.filled(row.document);
         const more = problems.length > 0 ? [] : await this.problemsOf(document);
-        findings.set(name, findingOf([...problems, ...more]));
+        findings.set(name, findingOf(row, [...problems, ...more]));
         const isNew = JSON.stringify(this.secrets.fingerprinted(row.document)) !== JSON.stringify(this.secrets.fingerprinted(document));
         if (problems.length + more.length === 0 && isNew && (await this.save({ tenant, actor }, row, document))) changed.push(name);
       } catch (error) {
         if (error instanceof DomainError)
-          findings.set(name, findingOf(storedSecretsOf(row.document).map(({ path }) => ({ path, message: error.message }))));
+          findings.set(
+            name,
+            findingOf(
+              row,
+              storedSecretsOf(row.document).map(({ path }) => ({ path, message: error.message })),
+            ),
+          );
         throw error;
       } finally {
         unusable.set(this.unusableCount());
@@ -169,9 +178,9 @@ function requireAmong(rows: readonly DocumentName[], wanted: readonly DocumentNa
 }
 
 /** A problem of `from` belongs to the field that has it. */
-function findingOf(problems: readonly DocumentProblem[]): Finding {
+function findingOf({ version }: StoredVersion, problems: readonly DocumentProblem[]): Finding {
   const byField = problems.map(
     ({ path, message }) => [path.slice(0, path.includes('from') ? path.lastIndexOf('from') : undefined).join('.'), message] as const,
   );
-  return { readAt: new Date(wallTimeMs()), problems: new Map(byField) };
+  return { version, readAt: new Date(wallTimeMs()), problems: new Map(byField) };
 }

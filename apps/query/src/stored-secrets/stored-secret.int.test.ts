@@ -136,6 +136,21 @@ test('one that is gone from the store, or cannot be used, leaves the document as
   expect((await listed()).map((row) => (row as { problem: unknown }).problem)).toEqual([null, null]);
 });
 
+test('what an apply has read counts as looked for: the problem before it is over', async () => {
+  store(tenant, 'partners/github', { signing: 'the secret before that one' });
+  await apply(source([signing]));
+  const rows = async () =>
+    (await send<{ storedSecrets: { readAt: string; problem: string | null }[] }>('{ storedSecrets { readAt problem } }')).storedSecrets;
+  const [atApply] = await rows();
+  expect(atApply).toEqual({ readAt: expect.stringMatching(/^20\d\d-/) as string, problem: null });
+  rmSync(join(folder, tenant, 'partners/github/signing'));
+  await refresh();
+  expect(await rows()).toMatchObject([{ problem: expect.stringContaining('signing is not in') as string }]);
+  store(tenant, 'partners/github', { signing: 'the secret after that one' });
+  await apply(source([signing]));
+  expect(await rows()).toMatchObject([{ problem: null }]);
+});
+
 test('one document may be looked for alone; its change is in the audit log, and one without such a secret is refused', async () => {
   const keyed = (name: string) => ({
     ...head,

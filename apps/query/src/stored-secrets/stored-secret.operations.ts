@@ -13,7 +13,9 @@ export const storedSecret = entity(
     field: z.string().describe('The field of the document, such as `spec.secrets.0`.'),
     path: z.string().describe('The entry of the secret store, below the part of the tenant.'),
     key: z.string().describe('The key within the entry.'),
-    readAt: timestamp.nullable().describe('When the process that answers last looked into the store; null if it did not yet.'),
+    readAt: timestamp.describe(
+      'When it was last looked for in the store: by the process that answers, or at the apply of the document if that was later.',
+    ),
     problem: z
       .string()
       .nullable()
