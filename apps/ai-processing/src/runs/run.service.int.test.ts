@@ -433,10 +433,10 @@ test('a run says which models a route passed over, once for each reason, however
   const at = new Date('2026-11-30T12:00:00.000Z');
   const none = { responseModel: null, providerRequestId: null, inputTokens: null, outputTokens: null, costNanos: null, currency: null };
   const left = { startedAt: at, finishedAt: at, outcome: 'passedOver', ...none } as const;
-  const infers = vi.spyOn(gateway, 'infer').mockImplementation(async ({ onAttempt }) => {
+  const infers = vi.spyOn(gateway, 'infer').mockImplementation(async (request) => {
     const spent = { errorCode: 'model.notFree', errorMessage: 'The budget month is spent', budget: 'month' } as const;
-    await onAttempt({ number: 1, provider: 'dear', model: 'large', ...spent, ...left });
-    await onAttempt({
+    await request.onAttempt({ number: 1, provider: 'dear', model: 'large', ...spent, ...left });
+    await request.onAttempt({
       number: 2,
       provider: null,
       model: 'small',
