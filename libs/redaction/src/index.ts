@@ -1,1 +1,2 @@
 export { Redaction } from './redaction.js';
+export { SecretFinder } from './secret-finder.js';

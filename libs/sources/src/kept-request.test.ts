@@ -149,6 +149,40 @@ describe('of a request is kept', () => {
   });
 
   test.each([
+    ['as PHP writes JSON', String.raw`{"debug":"it\/is/secret"}`],
+    ['with letters of JSON', String.raw`{"debug":"\u0069t\u002fis/secret"}`],
+    ['as a form', 'debug=it%2Fis%2fsecret'],
+    ['escaped twice in a form', `payload=${encodeURIComponent(JSON.stringify({ debug: encodeURIComponent('it/is/secret') }))}`],
+    ['in XML', '<debug>it&#x2F;is&#47;secret</debug>'],
+    ['as base64', JSON.stringify({ debug: Buffer.from('user:it/is/secret').toString('base64') })],
+  ])('no body that holds a secret %s', (_, body) => {
+    const source = sourceWith({ ...hmac, secrets: [{ value: 'it/is/secret' }] });
+    const kept = keptOf(source, { headers: { 'x-sig': 'ab' }, body });
+    expect([kept.body.length, kept.bodyBytes, kept.redacted]).toEqual([0, Buffer.byteLength(body), ['body']]);
+  });
+
+  test('no header and no parameter that holds a secret in another form', () => {
+    const encoded = Buffer.from('user:a shared secret').toString('base64');
+    const headers = { 'x-debug': encoded, 'x-sig': String.raw`\u0061 shared secret`, 'x-other': 'plain' };
+    const target = `/webhooks/acme.partner?a=${encoded}&%61%2520shared%2520secret&%61+shared+secret=1&page=2`;
+    const kept = keptOf(sourceWith(hmac), { headers, target });
+    expect(kept.headers).toEqual([
+      { name: 'x-debug', value: '[redacted]' },
+      { name: 'x-sig', value: '[redacted]' },
+      { name: 'x-other', value: 'plain' },
+    ]);
+    expect(kept.query).toBe('a=[redacted]&[redacted]&[redacted]=[redacted]&page=2');
+    expect(kept.redacted).toEqual(['header x-debug', 'header x-sig', 'query a', 'query [redacted]']);
+  });
+
+  test('a body that is cut before a secret, but not within one', () => {
+    const kept = (body: string) => keptOf(sourceWith(hmac), { headers: { 'x-sig': 'ab' }, body }, 100).body.length;
+    const escaped = String.raw`\u0061\u0020\u0073hared secret`;
+    expect([kept(`${'x'.repeat(100)}${escaped}`), kept(`${'x'.repeat(95)}${escaped}`)]).toEqual([0, 0]);
+    expect(kept(`${'x'.repeat(20_000)}${escaped}`)).toBe(100);
+  });
+
+  test.each([
     ['a parameter that a handshake compares', { ...hmac, parameters: { verifyToken: { value: 'a-long-verify-token' } } }],
     ['a parameter of a preset', { scheme: 'meta', secrets: hmac.secrets, parameters: { verifyToken: { value: 'a-long-verify-token' } } }],
     [

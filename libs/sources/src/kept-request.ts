@@ -1,5 +1,5 @@
 import type { SignatureScheme } from '#libs/contracts';
-import { Redaction } from '#libs/redaction';
+import { Redaction, SecretFinder } from '#libs/redaction';
 import type { VerifiableRequest } from '#libs/signatures';
 import type { SecretParts, WebhookSource } from './source.js';
 
@@ -18,6 +18,8 @@ export interface KeptRequest {
 }
 
 const mark = '[redacted]';
+/** Bytes of a body behind the part of it that is kept. A secret that begins in that part may end in these, escaped. */
+const lookedAtBeyond = 16_384;
 
 /** The names of headers and query parameters that carry credentials, whatever the scheme. */
 const secretName =
@@ -38,7 +40,7 @@ export class RequestRedaction {
   /** The places of the source’s credentials, whatever the names: the header or parameter of a token, also one in a handshake. */
   private readonly credentials: CredentialPlaces;
   private readonly secrets: Redaction;
-  private readonly secretBytes: readonly Buffer[];
+  private readonly finder: SecretFinder;
 
   constructor(source: SecretParts) {
     this.signed = signedPartsOf(source);
@@ -49,7 +51,7 @@ export class RequestRedaction {
       ({ length }) => length >= shortestSecret,
     );
     this.secrets = new Redaction(secrets);
-    this.secretBytes = secrets.map((secret) => Buffer.from(secret));
+    this.finder = new SecretFinder(secrets);
   }
 
   /** @param maxBodyBytes a longer body is cut */
@@ -58,7 +60,7 @@ export class RequestRedaction {
     for (let at = 0; at < rawHeaders.length; at += 2) headers.push({ name: rawHeaders[at]!, value: rawHeaders[at + 1]! });
     const start = target.indexOf('?');
     const [path, query] = start === -1 ? [target, null] : [target.slice(0, start), target.slice(start + 1)];
-    const mayKeep = this.mayKeepBody(rawBody);
+    const mayKeep = this.mayKeepBody(rawBody.subarray(0, maxBodyBytes + lookedAtBeyond));
     const { redacted, ...head } = this.again({ path, query, headers, redacted: [] });
     return {
       method,
@@ -84,27 +86,34 @@ export class RequestRedaction {
     return { path, query: shownQuery, headers: kept, redacted: [...found] };
   }
 
-  /** False if a secret of the source stands in it. */
+  /** False if a secret of the source stands in it, also escaped or as base64, or if its escapes can be read in too many ways. */
   mayKeepBody(body: Buffer): boolean {
-    return !this.secretBytes.some((secret) => body.includes(secret));
+    return !this.finder.mayStandIn(body);
   }
 
   private valueOf(name: string, value: string): string {
     if (neverKept.has(name) || this.credentials.headers.has(name)) return mark;
-    if (this.known.has(name)) return this.secrets.apply(value);
-    return secretName.test(name) || credentials.test(value) ? mark : this.secrets.apply(value);
+    const isSecret = !this.known.has(name) && (secretName.test(name) || credentials.test(value));
+    return isSecret ? mark : (this.withoutSecrets(value) ?? mark);
+  }
+
+  /** Undefined if a secret stands in it in a form that cannot be taken out. */
+  private withoutSecrets(text: string): string | undefined {
+    const left = this.secrets.apply(text);
+    return this.finder.mayStandIn(Buffer.from(left)) ? undefined : left;
   }
 
   private queryOf(query: string, redacted: Set<string>): string {
     const pairs = query.split('&').map((pair) => {
       const end = pair.indexOf('=');
-      if (end === -1) return this.secrets.apply(pair);
-      const name = decodedName(pair.slice(0, end));
-      const isSigned = this.signed.parameters.has(name);
+      const given = end === -1 ? pair : pair.slice(0, end);
+      const name = decodedName(given);
       const isCredential = this.credentials.parameters.has(name);
+      const isSigned = this.signed.parameters.has(name);
       const isSecret = isCredential || (!isSigned && (secretName.test(name) || secretParameter.test(name)));
-      const kept = isSecret ? `${pair.slice(0, end)}=${mark}` : this.secrets.apply(pair);
-      if (kept !== pair) redacted.add(`query ${name}`);
+      const whole = isSecret && end !== -1 ? undefined : this.withoutSecrets(pair);
+      const kept = whole ?? (end === -1 ? mark : `${this.withoutSecrets(given) ?? mark}=${mark}`);
+      if (kept !== pair) redacted.add(`query ${this.withoutSecrets(name) ?? mark}`);
       return kept;
     });
     return pairs.join('&');
