@@ -7,7 +7,7 @@ import { chaosTenant, infer } from './documents.js';
 import { idOf } from './history.js';
 import type { History } from './history.js';
 
-/** The flow that asks a model with a cache and limits, which the processes share over Redis. */
+/** The flow that asks a model with a cache and limits, which the processes share over Redis where the run has one. */
 const caching = 'caching';
 const provider = 'limited';
 

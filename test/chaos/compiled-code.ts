@@ -72,6 +72,13 @@ export const plantedBugs: Record<Plant, PlantedBug> = {
       const appended = await this.append(`,
     shows: ['lost'],
   },
+  // Outputs of a model are used again for other inputs, too.
+  'mixed-outputs': {
+    file: 'libs/models/src/inference-cache.js',
+    from: 'canonical((input ?? null))',
+    to: 'null',
+    shows: ['cache'],
+  },
   // What a trial would deliver is planned, under a generation of its own.
   'delivered-trial': {
     file: 'apps/ai-processing/src/trials/event.trial.js',

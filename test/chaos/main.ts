@@ -133,7 +133,9 @@ async function carryOut({
       ...decisionDocuments(),
       ...triedDocuments(triedSink.url),
     ]);
-  if (redis !== undefined) await applyToPostgres(system.postgres.serviceUrl, cachingDocuments(`${system.model}/v1`));
+  // Without Redis each process has the outputs in its memory alone, which a bug of the cache needs no more than.
+  const isCaching = redis !== undefined || plants.some((plant) => plantedBugs[plant].shows.includes('cache'));
+  if (isCaching) await applyToPostgres(system.postgres.serviceUrl, cachingDocuments(`${system.model}/v1`));
   const callerKey = isActing ? await issueCallerKey(system.postgres.serviceUrl) : undefined;
   const partners = new Partners({ doors: system.doors, history, seed, rate, customers });
   const prometheus = isWatched ? await DashboardWatch.start(system.services) : undefined;
@@ -193,7 +195,7 @@ async function carryOut({
   const decided = callers && { callers, stored: await readDecisions(system.postgres.serviceUrl) };
   const triedEvidence = trier && (await readTried(system.postgres.serviceUrl));
   const pulled = isActing ? await readEntries(system.postgres.serviceUrl) : undefined;
-  const cached = redis && (await readCached(system.postgres.serviceUrl));
+  const cached = isCaching ? await readCached(system.postgres.serviceUrl) : undefined;
   const stands = tenant && { tenant, health, states: await hostileStates(system.postgres.serviceUrl, tenant) };
   tell('Postgres and the log are read');
   await system.stop();

@@ -24,6 +24,7 @@ export const plants = [
   'unnoted-call',
   'late-write',
   'early-cursor',
+  'mixed-outputs',
   'delivered-trial',
 ] as const;
 export type Plant = (typeof plants)[number];

@@ -87,7 +87,7 @@ await step('Chaos, planted bugs', async () => {
       ['commit-early', 'model', '0.3', '42', '50', '40'], // the model hangs meanwhile, so that what is committed early is not finished within the same second
     ],
     [
-      ['wrong-key', 'none', '0.2', '42', '50', '40'],
+      ['wrong-key,mixed-outputs', 'none', '0.2', '42', '50', '40'],
       ['repeat-unknown,late-write,delivered-trial', 'sink,desk', '0.5', '2752', '20', '20'], // the answers of both are lost meanwhile
     ],
   ];
