@@ -1146,8 +1146,8 @@ describe('a run that waits', () => {
         await runs.runFlows(await recorded('2'), contextOf());
         const others = (await reviews()).filter((row) => row['run_id'] !== runId);
         expect(others).toHaveLength(2);
-        const told: string[] = [];
-        const listening = await database.listen('millrace_reviews', (text) => told.push(text));
+        const heard: string[] = [];
+        const listening = await database.listen('millrace_reviews', (text) => heard.push(text));
         const before = await withdrawn();
         await database.query(letPass, [tenant]);
         await wake();
@@ -1161,7 +1161,9 @@ describe('a run that waits', () => {
         ]);
         expect(after.filter((row) => row['run_id'] !== runId)).toEqual(others);
         expect(await withdrawn()).toBe(before + 1);
-        await waitFor(() => told.some((text) => text.startsWith(`${tenant}/${id as string}/withdrawn/`)), { what: 'the queue to be told' });
+        await waitFor(() => heard.some((text) => text.startsWith(`${tenant}/${id as string}/withdrawn/`)), {
+          what: 'the queue to be told',
+        });
         await listening.close();
       });
 
