@@ -795,6 +795,7 @@ CREATE TABLE step_result (
   ordinal integer,
   error_code text,
   error_message text,
+  review_id key_text,
   CONSTRAINT step_result_pkey PRIMARY KEY (tenant_id, run_id, step),
   CONSTRAINT step_result_state_check CHECK ((state = ANY (ARRAY['began'::text, 'succeeded'::text, 'skipped'::text, 'failed'::text])))
 );
@@ -886,6 +887,8 @@ CREATE TABLE trial_outcome (
   obstacle text,
   at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
   promoted_run_id key_text,
+  stored_reviews integer NOT NULL DEFAULT 0,
+  expired_reviews integer NOT NULL DEFAULT 0,
   CONSTRAINT trial_outcome_pkey PRIMARY KEY (tenant_id, trial_id, event_id),
   CONSTRAINT trial_outcome_change_check CHECK ((change = ANY (ARRAY['same'::text, 'different'::text, 'new'::text, 'notRun'::text, 'failed'::text, 'recovered'::text])))
 );
@@ -1232,6 +1235,9 @@ GRANT EXECUTE ON FUNCTION steps_of_runs TO millrace_query, millrace_service;
 CREATE FUNCTION steps_of_trial_outcomes(p_tenant text, p_keys text[]) RETURNS TABLE(key text, steps json) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION steps_of_trial_outcomes TO millrace_query, millrace_service;
 
+CREATE FUNCTION stored_reviews_of_promotion(p_tenant text, p_filter jsonb) RETURNS integer LANGUAGE plpgsql;
+GRANT EXECUTE ON FUNCTION stored_reviews_of_promotion TO millrace_query, millrace_service;
+
 CREATE FUNCTION supersede_deliveries(p_tenants text[], p_destinations text[], p_customers text[], p_objects text[]) RETURNS void LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION supersede_deliveries TO millrace_query, millrace_service;
 
@@ -1256,7 +1262,7 @@ GRANT EXECUTE ON FUNCTION trial_outcome_page TO millrace_query, millrace_service
 CREATE FUNCTION trial_page(p_tenant text, p_filter jsonb, p_key text, p_id text, p_backward boolean, p_limit integer) RETURNS SETOF trial LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION trial_page TO millrace_query, millrace_service;
 
-CREATE FUNCTION trial_summaries(p_tenant text, p_keys text[]) RETURNS TABLE(trial_id text, events integer, same integer, different integer, fresh integer, not_run integer, failed integer, recovered integer, promotable integer, median double precision, base_median double precision, costs json, base_costs json) LANGUAGE plpgsql;
+CREATE FUNCTION trial_summaries(p_tenant text, p_keys text[]) RETURNS TABLE(trial_id text, events integer, same integer, different integer, fresh integer, not_run integer, failed integer, recovered integer, promotable integer, median double precision, base_median double precision, costs json, base_costs json, stored_reviews integer, expired_reviews integer) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION trial_summaries TO millrace_query, millrace_service;
 
 CREATE FUNCTION trials_by_id(p_tenant text, p_keys text[]) RETURNS SETOF trial LANGUAGE plpgsql;

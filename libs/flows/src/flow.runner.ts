@@ -45,6 +45,8 @@ export interface FinishedStep extends StoredStep {
   readonly step: string;
   readonly kind: StepKind;
   readonly inference?: StepOutput['inference'];
+  /** Present if a `review` step asked nobody, because a person had decided the same question of an earlier run: the id of that review. */
+  readonly reviewId?: string;
   readonly startedAt: Date;
   readonly finishedAt: Date;
 }

@@ -32,8 +32,12 @@ export type TrialDecision =
 /** Decides a review of a trial. */
 export type TrialReview = (step: string, request: ReviewRequest) => Promise<TrialDecision>;
 
+/** Finds the decision that a person has made about the same question; undefined: there is none. */
+export type KnownDecision = (step: string, request: ReviewRequest) => Promise<ReviewEnd | undefined>;
+
 /** Lets every review expire: nobody looks at a trial. */
 const unreviewed: TrialReview = () => Promise.resolve({ outcome: 'expired' });
+const noneKnown: KnownDecision = () => Promise.resolve(undefined);
 
 export interface TrialOptions {
   /** The flows that it may call. Default: none. */
@@ -48,7 +52,9 @@ export interface TrialOptions {
   readonly onInput?: (step: string, input: Json) => void;
   /** Told when a run would have begun to wait: all steps that need none that waits have ended. */
   readonly onWait?: () => void;
-  /** Decides its reviews. Default: they expire. */
+  /** Finds decisions of its reviews that are known before anybody is asked. A run would not wait for them. Default: none is. */
+  readonly known?: KnownDecision;
+  /** Decides its other reviews. Default: they expire. */
   readonly decide?: TrialReview;
   /** Reads the events that may end a wait. Default: there are none. */
   readonly arrivals?: StepJournal['arrivals'];
@@ -187,6 +193,7 @@ class TrialJournal implements StepJournal {
 
   /** Nothing waits in a trial: the time of waits comes at once, and reviews are decided. @returns false if nothing waits */
   async endWaits(): Promise<boolean> {
+    if (await this.endKnown()) return true;
     const { decide = unreviewed, onWait } = this.options;
     if (this.stepsBeforeWait === undefined) onWait?.();
     this.stepsBeforeWait ??= this.steps.length;
@@ -197,6 +204,20 @@ class TrialJournal implements StepJournal {
     this.waiting.clear();
     for (const [step, request] of asked) this.ends.set(step, endOf(await decide(step, request), request));
     return hasWaited;
+  }
+
+  /** Ends reviews whose decisions are known. The rest waits only once no step is left that can be done without it. @returns false if none is known */
+  private async endKnown(): Promise<boolean> {
+    const { known = noneKnown } = this.options;
+    const before = this.ends.size;
+    for (const [step, request] of this.asked) {
+      const end = await known(step, request);
+      if (end !== undefined) this.ends.set(step, end);
+    }
+    if (this.ends.size === before) return false;
+    this.asked.clear();
+    this.waiting.clear();
+    return true;
   }
 
   effectKey(step: string): string {

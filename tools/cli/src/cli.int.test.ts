@@ -627,6 +627,18 @@ const outcomeOfTrial = statement(
   'test.cli.outcomeOfTrial',
   `UPDATE trial_outcome SET change = $3, base_run_id = $4 WHERE tenant_id = $1 AND trial_id = $2`,
 );
+const decideReview = statement(
+  'test.cli.decideReview',
+  `UPDATE review SET state = 'decided', outcome = 'approved', value = proposal, decided_by = 'Ada', ended_at = clock_timestamp() WHERE tenant_id = $1`,
+);
+const reviewsOfTrial = statement(
+  'test.cli.reviewsOfTrial',
+  `UPDATE trial_outcome SET stored_reviews = 1, expired_reviews = 1, obstacle = NULL, steps = '[
+     {"id": "approval", "kind": "review", "state": "succeeded", "output": 1, "costs": {}, "reviewSource": "stored", "reviewId": "rev_1",
+      "startedAt": "2026-11-30T10:00:00.000Z", "finishedAt": "2026-11-30T10:00:00.000Z"},
+     {"id": "other", "kind": "review", "state": "succeeded", "output": 1, "costs": {}, "reviewSource": "otherQuestion",
+      "startedAt": "2026-11-30T10:00:00.000Z", "finishedAt": "2026-11-30T10:00:00.000Z"}]' WHERE tenant_id = $1 AND trial_id = $2`,
+);
 const completeTrial = statement('test.cli.completeTrial', `UPDATE trial SET state = 'completed' WHERE tenant_id = $1 AND id = $2`);
 const withoutPrice = statement('test.cli.withoutPrice', `UPDATE model_attempt SET cost_nanos = NULL, currency = NULL WHERE tenant_id = $1`);
 const endedTrial = statement(
@@ -685,6 +697,48 @@ describe('trials of flows', () => {
       const { code, out } = await trying;
       expect([code, out.split('\n')]).toEqual([0, ['result of say  1', told]]);
     }
+  });
+
+  test('a trial with reviews says of each whose decision it has, or why it expired; a promotion, that nobody is asked again', async () => {
+    const database = await Database.connect({ url: server.databaseUrl, role: 'millrace_service', applicationName: 'test' });
+    onTestFinished(() => database.close());
+    await createTenant();
+    await millrace(['apply', '-f', file('flow.json', document('1'))]);
+    await server.rows.event({ tenant, id: 'evt_1' });
+    await server.rows.run({ tenant, id: 'run_1', event: 'evt_1' });
+    await server.rows.review({ tenant, id: 'rev_1', run: 'run_1', event: 'evt_1' });
+    await database.query(decideReview, [tenant]);
+    const trying = millrace(['flows', 'try', '--flow', 'triage', '--event', 'evt_1']);
+    const id = await waitFor(async () => (await database.query<{ target: string }>(startedTries, [tenant]))[0]?.target ?? false, {
+      what: 'the trial to be ordered',
+    });
+    await server.rows.trial({ tenant, id, event: 'evt_1', state: 'running' });
+    await database.query(outcomeOfTrial, [tenant, id, 'different', 'run_1']);
+    await database.query(reviewsOfTrial, [tenant, id]);
+    await database.query(completeTrial, [tenant, id]);
+    expect((await trying).out.split('\n').slice(0, 6)).toEqual([
+      'approval  review  succeeded  0 ms',
+      '  1',
+      '  as a person decided on it in the stored run: Ada, rev_1',
+      'other  review  succeeded  0 ms',
+      '  1',
+      '  it expired here: the stored run asked a person something else',
+    ]);
+    const promoted = await millrace(['flows', 'promote', id, '--dry-run']);
+    expect(promoted).toMatchObject({ code: 0, out: '1 outcomes would be promoted.' });
+    expect(promoted.notes).toContain('Nobody is asked again: 1 decisions of people stand as they were made in the stored runs.');
+    const backtest = millrace(['flows', 'backtest', '--flow', 'triage', '--last', '1']);
+    const second = await waitFor(async () => (await database.query<{ target: string }>(startedTrial, [tenant]))[0]?.target ?? false, {
+      what: 'the backtest to be ordered',
+    });
+    await server.rows.trial({ tenant, id: second, event: 'evt_1', state: 'running' });
+    await database.query(outcomeOfTrial, [tenant, second, 'different', 'run_1']);
+    await database.query(reviewsOfTrial, [tenant, second]);
+    await database.query(completeTrial, [tenant, second]);
+    const { out, notes } = await backtest;
+    const line = 'reviews: 1 as people decided in the stored runs, 1 expired, because no person has decided the same question';
+    expect(out.split('\n').slice(0, 3)).toEqual([second, 'evt_1  DIFFERENT', `  ${line}`]);
+    expect(notes.split('\n').at(-1)).toBe(line);
   });
 
   test('what a flow costs where the price of a model is unknown is not nothing: the model is named, and how to give its price', async () => {

@@ -63,6 +63,13 @@ const changes = {
   RECOVERED: 'that run failed',
 };
 
+/** The sources of reviews that steps of trials name, in words. */
+const reviewSources = {
+  STORED: 'as a person decided on it in the stored run',
+  OTHER_QUESTION: 'it expired here: the stored run asked a person something else',
+  NOBODY: 'it expired here: no person has decided on it in the stored run',
+};
+
 interface Trial {
   id: string;
   flow: string;
@@ -85,6 +92,8 @@ interface Summary {
   failed: number;
   recovered: number;
   promotable: number;
+  storedReviews: number;
+  expiredReviews: number;
   medianDurationMs: number | null;
   baseMedianDurationMs: number | null;
   costs: Cost[];
@@ -105,6 +114,8 @@ interface Outcome {
   baseDurationMs: number | null;
   baseRun: { id: string } | null;
   costs: Cost[];
+  storedReviews: number;
+  expiredReviews: number;
   steps:
     | {
         id: string;
@@ -114,12 +125,14 @@ interface Outcome {
         output: Json;
         failure: { code: string; message: string } | null;
         durationMs: number;
+        reviewSource: keyof typeof reviewSources | null;
+        takenReview: { id: string; decidedBy: string | null } | null;
       }[]
     | null;
 }
 
 const trialFields = `id flow flowVersion state stoppedBy scanned skipped errorCode errorMessage summary { events same different new notRun failed recovered promotable
-  medianDurationMs baseMedianDurationMs costs { amount currency } baseCosts { amount currency } }`;
+  storedReviews expiredReviews medianDurationMs baseMedianDurationMs costs { amount currency } baseCosts { amount currency } }`;
 const oneTrial = `query Trial($id: ID!) { trial(id: $id) { ${trialFields} } }`;
 const someTrials = `query Trials { trials(first: 20) { nodes { ${trialFields} actor askedAt } } }`;
 const tryFlow = `mutation Try($input: TryFlowInput!) { trial: tryFlow(input: $input) { __typename ... on TryFlowSuccess { trialId } ${refusals} } }`;
@@ -130,16 +143,16 @@ const cancelTrial = `mutation Cancel($input: CancelTrialInput!) {
 const obstacles = `query Obstacles($trial: ID!, $first: Int, $after: String) {
   page: trialOutcomes(trial: $trial, first: $first, after: $after) { nodes { eventId change obstacleMessage } pageInfo { hasNextPage endCursor } } }`;
 const promoteTrial = `mutation Promote($input: PromoteTrialInput!) {
-  trial: promoteTrial(input: $input) { __typename ... on PromoteTrialSuccess { matched { value } operationId } ${refusals} } }`;
+  trial: promoteTrial(input: $input) { __typename ... on PromoteTrialSuccess { matched { value } storedReviews operationId } ${refusals} } }`;
 const estimateOne = `query Estimate($flow: String, $trial: ID, $from: DateTime!, $before: DateTime!) {
   estimateCost(flow: $flow, trial: $trial, from: $from, before: $before) {
     flow sampleEvents sampleRuns unpricedCalls windowEvents { value exact } estimatedRuns costs { amount currency } } }`;
 const outcomeFields = `eventId change isMatch decision deliveries { step destination payload } differences { path before after } differenceCount errorCode errorMessage
-  durationMs baseDurationMs baseRun { id } costs { amount currency }`;
+  durationMs baseDurationMs baseRun { id } costs { amount currency } storedReviews expiredReviews`;
 const outcomes = `query Outcomes($trial: ID!, $filter: TrialOutcomeFilter, $after: String) { trialOutcomes(trial: $trial, first: 50, filter: $filter, after: $after) {
   nodes { ${outcomeFields} } pageInfo { hasNextPage endCursor } } }`;
 const outcomeWithSteps = `query Outcome($trial: ID!) { trialOutcomes(trial: $trial, first: 1) {
-  nodes { ${outcomeFields} steps { id kind state input output failure { code message } durationMs } } } }`;
+  nodes { ${outcomeFields} steps { id kind state input output failure { code message } durationMs reviewSource takenReview { id decidedBy } } } } }`;
 
 type Started = { __typename: 'TryFlowSuccess' | 'StartBacktestSuccess'; trialId: string };
 
@@ -208,16 +221,18 @@ export async function promote(
   { all, rate, dryRun }: { all: boolean; rate: number; dryRun: boolean },
   output: Output,
 ): Promise<void> {
-  type Promoted = { __typename: 'PromoteTrialSuccess'; matched: { value: number }; operationId: string | null };
+  type Promoted = { __typename: 'PromoteTrialSuccess'; matched: { value: number }; storedReviews: number; operationId: string | null };
   const input = { id, onlyChanged: !all, ratePerSecond: rate, dryRun, idempotencyKey: randomUUID() };
   const { trial } = await ask<{ trial: Promoted | Refusal }>(connection, promoteTrial, { input });
-  const { matched, operationId } = accepted(connection, trial);
+  const { matched, storedReviews, operationId } = accepted(connection, trial);
   type LeftOut = { eventId: string; change: string; obstacleMessage: string | null };
   await askPages<LeftOut>(connection, obstacles, { trial: id }, Infinity, ({ eventId, change, obstacleMessage }) => {
     if (obstacleMessage !== null && (all || change !== 'SAME')) output.note(`${eventId} is left out: ${obstacleMessage}`);
   });
-  if (operationId === null) return output.result({ matched }, `${matched.value} outcomes would be promoted.`);
-  output.result({ operationId, matched }, operationId);
+  if (storedReviews > 0)
+    output.note(`Nobody is asked again: ${storedReviews} decisions of people stand as they were made in the stored runs.`);
+  if (operationId === null) return output.result({ matched, storedReviews }, `${matched.value} outcomes would be promoted.`);
+  output.result({ operationId, matched, storedReviews }, operationId);
   output.note(`${matched.value} outcomes will be promoted; millrace operations cancel ${operationId} stops it.`);
 }
 
@@ -404,7 +419,10 @@ async function printOutcomes(connection: Connection, trial: string, change: stri
     type Page = { trialOutcomes: { nodes: Outcome[]; pageInfo: { hasNextPage: boolean; endCursor: string } } };
     const page: Page = await ask<Page>(connection, outcomes, { trial, filter: { changes: [change] }, after });
     for (const outcome of page.trialOutcomes.nodes)
-      output.result(outcome, [`${outcome.eventId}  ${change}`, ...linesOf(outcome)].join('\n'));
+      output.result(
+        outcome,
+        [`${outcome.eventId}  ${change}`, ...reviewsOf(outcome).map((line) => `  ${line}`), ...linesOf(outcome)].join('\n'),
+      );
     if (!page.trialOutcomes.pageInfo.hasNextPage) return;
     after = page.trialOutcomes.pageInfo.endCursor;
   }
@@ -419,12 +437,22 @@ function linesOf({ differences, differenceCount, errorCode, errorMessage }: Outc
   ];
 }
 
+/** Tells in a line what came of the reviews of a trial; in none if it had no reviews. */
+function reviewsOf({ storedReviews, expiredReviews }: Pick<Outcome, 'storedReviews' | 'expiredReviews'>): string[] {
+  if (storedReviews + expiredReviews === 0) return [];
+  const expired = expiredReviews === 0 ? '' : ', because no person has decided the same question';
+  return [`reviews: ${storedReviews} as people decided in the stored runs, ${expiredReviews} expired${expired}`];
+}
+
 function textOf(outcome: Outcome, only: string | undefined): string {
   const { steps, decision, deliveries, baseRun, errorCode, isMatch, costs } = outcome;
-  const told = (steps ?? []).flatMap(({ id, kind, state, input, output, failure, durationMs }) => [
+  const told = (steps ?? []).flatMap(({ id, kind, state, input, output, failure, durationMs, reviewSource, takenReview }) => [
     `${id}  ${kind.toLowerCase()}  ${state.toLowerCase()}  ${durationMs} ms`,
     ...(input === null ? [] : [`  asked ${JSON.stringify(input)}`]),
     failure === null || state === 'SUCCEEDED' ? `  ${JSON.stringify(output)}` : `  ${failure.code}: ${failure.message}`,
+    ...(reviewSource === null
+      ? []
+      : [`  ${reviewSources[reviewSource]}${takenReview === null ? '' : `: ${takenReview.decidedBy}, ${takenReview.id}`}`]),
   ]);
   return [
     ...(isMatch ? [] : ['The flow would not run on this event.']),
@@ -454,6 +482,7 @@ function summaryOf({ scanned, skipped, stoppedBy, summary }: Trial): string {
   return [
     `${events} events of ${scanned} (${skipped} that the flow does not run on): ${same} the same, ${different} different, ${summary.new} new, ${notRun} not run, ${failed} failed, ${recovered} recovered`,
     `median ${Math.round(medianDurationMs ?? 0)} ms, before ${Math.round(baseMedianDurationMs ?? 0)} ms; costs ${amountsOf(costs, 'no known amount')}, before ${amountsOf(baseCosts, 'no known amount')}`,
+    ...reviewsOf(summary),
     ...(stoppedBy === null ? [] : [`It stopped before its last event: ${stoppedBy}, ${stopReasons[stoppedBy]}`]),
   ].join('\n');
 }

@@ -126,6 +126,7 @@ const stepColumns = columns<{ run: RunningRun; step: KeptStep }>({
   ordinal: ['integer', ({ step }) => step.ordinal],
   error_code: ['text', ({ step }) => step.failure?.code],
   error_message: ['text', ({ step }) => storableText(step.failure?.message ?? null)],
+  review_id: ['text', ({ step }) => step.reviewId],
 });
 
 type ModelRequest = Extract<CallRecord, { kind: 'model' }>;
@@ -196,9 +197,9 @@ const deliveryArrays = newDeliveryColumns.names
 /** Stores the steps of the runs that `held` has. @param from the number of the first parameter */
 const keepSteps = (from: number): string => `
      INSERT INTO step_result (tenant_id, run_id, step, event_id, kind, state, output, model, response_model, input_tokens, output_tokens,
-       started_at, finished_at, ordinal, error_code, error_message)
+       started_at, finished_at, ordinal, error_code, error_message, review_id)
      SELECT tenant_id, id, step, event_id, kind, step.state, output, model, response_model, input_tokens, output_tokens, started_at, step.finished_at,
-       ordinal, error_code, error_message
+       ordinal, error_code, error_message, review_id
      FROM ${stepColumns.unnest('step', from)}
      JOIN held USING (tenant_id, id, fence)`;
 

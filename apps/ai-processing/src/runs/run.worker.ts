@@ -57,6 +57,7 @@ export interface DecidedOutcome {
     readonly output: Json;
     readonly failure?: FinishedStep['failure'];
     readonly inference?: FinishedStep['inference'];
+    readonly reviewId?: string;
     readonly beforeWait?: true;
   }[];
 }
@@ -156,7 +157,7 @@ export class RunWorker {
   async adopt(run: RunningRun, event: EventReceived, outcome: DecidedOutcome, context: RecordContext): Promise<FinishedRun | WaitingRun> {
     const journal = await this.journalOf(run, event);
     const at = wallTime();
-    const steps = outcome.waits ? outcome.steps.filter(isBeforeWait) : outcome.steps;
+    const steps = outcome.steps.filter((step) => !isBeginningOfWait(step) && (!outcome.waits || step.beforeWait === true));
     for (const step of steps) if (journal.stored(step.id) === undefined) await journal.keep(finishedOf(step, at));
     if (outcome.waits) return (await this.observed(run, event, context, journal))!; // only a new run has none
     const planned = outcome.deliveries.map(({ planned: payload, ...delivery }) =>
@@ -428,13 +429,13 @@ function delayOf(error: DomainError, step: string | undefined): RunDelay {
   return { step, code: error.code, message: error.publicMessage, budget, endsAt };
 }
 
-/** The time of a wait or a review is not kept: it begins with the promotion. */
-function isBeforeWait({ beforeWait, kind, state }: DecidedOutcome['steps'][number]): boolean {
-  return beforeWait === true && !(state === 'began' && (kind === 'wait' || kind === 'review'));
+/** The time of a wait or a review is not kept: it begins with the promotion, and of a review that was decided before nobody is asked. */
+function isBeginningOfWait({ kind, state }: DecidedOutcome['steps'][number]): boolean {
+  return state === 'began' && (kind === 'wait' || kind === 'review');
 }
 
 /** The step with the time of its promotion: in the trial it was done before the run began. */
-function finishedOf({ id, kind, state, output, failure, inference }: DecidedOutcome['steps'][number], at: Date): FinishedStep {
+function finishedOf({ id, kind, state, output, failure, inference, reviewId }: DecidedOutcome['steps'][number], at: Date): FinishedStep {
   return {
     step: id,
     kind: kind as FinishedStep['kind'],
@@ -442,6 +443,7 @@ function finishedOf({ id, kind, state, output, failure, inference }: DecidedOutc
     output,
     ...(failure && { failure }),
     ...(inference && { inference }),
+    ...(reviewId !== undefined && { reviewId }),
     startedAt: at,
     finishedAt: at,
   };

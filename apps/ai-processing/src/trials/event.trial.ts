@@ -14,10 +14,11 @@ import { Stopwatch, latencyMs, sleep, startTimer } from '#libs/time';
 import { OperationService } from '../operations/operation.service.js';
 import { RunWaitTable, likePattern } from '../waits/run-wait.table.js';
 import { differencesBetween, isSameValue } from './difference.js';
+import { StoredDecisions } from './stored.decisions.js';
 import { TriedServices } from './tried.services.js';
 import { TrialTooSlow } from './trial.errors.js';
 import { TrialStore } from './trial.store.js';
-import type { BaseRun, ClaimedTrial, Costs, TrialChange, TrialObstacle, TrialOutcome, TriedStep } from './trial.store.js';
+import type { BaseRun, ClaimedTrial, Costs, DecidedReview, TrialChange, TrialObstacle, TrialOutcome, TriedStep } from './trial.store.js';
 
 /** The longest that a flow may be at work on one event. */
 const longestEventMs = 120_000;
@@ -65,6 +66,7 @@ export class EventTrial {
     const isMatch = await this.isMatch(flow, event);
     const stored = await this.storedResults(toTry);
     const services = new TriedServices(this.services, (step) => stored.get(step));
+    const decisions = new StoredDecisions(() => this.decidedReviews(toTry));
     const watch = new Stopwatch();
     const costs = new StepCosts();
     const inputs = new Map<string, Json>();
@@ -72,6 +74,7 @@ export class EventTrial {
       onCall: (step, request) => request.kind === 'model' && costs.add(step, request),
       onInput: (step, input) => inputs.set(step, input),
       onWait: () => (services.hasWaited = true),
+      known: (step, request) => decisions.of(step, request),
       arrivals: ({ types = [], dueAt }, after) =>
         this.waits.arrivals(event, { types: types.map(likePattern), dueAt: dueAfter(event, dueAt, watch) }, after),
     };
@@ -80,7 +83,7 @@ export class EventTrial {
     );
     const { durationMs } = watch.stop();
     const deliveries = await this.deliveriesOf(toTry, tried);
-    const steps = keptSteps(tried, { inputs, costs, actedAt: services.actedAt });
+    const steps = keptSteps(tried, { inputs, costs, decisions, actedAt: services.actedAt });
     const failure = deliveries.failure ?? tried.failure;
     const decision = failure === undefined ? tried.decided?.decision : undefined;
     const before = trial.step === null ? undefined : stored.get(trial.step);
@@ -101,6 +104,7 @@ export class EventTrial {
       durationMs,
       ...baseOf(base),
       ...compared,
+      ...decisions.counts,
       obstacle: obstacleTo({
         trial,
         isMatch,
@@ -129,6 +133,8 @@ export class EventTrial {
       differences: kept,
       differenceCount: count,
       obstacle: 'notRun',
+      storedReviews: 0,
+      expiredReviews: 0,
     };
   }
 
@@ -179,6 +185,10 @@ export class EventTrial {
     if (base === undefined) return new Map();
     const rows = await this.table.storedOutputs(trial.tenant, base.id, trial.step !== null);
     return new Map(rows.map(({ step, state, output }) => [step, { state, output }]));
+  }
+
+  private decidedReviews({ trial, base }: EventToTry): Promise<ReadonlyMap<string, DecidedReview>> {
+    return base === undefined ? Promise.resolve(new Map<string, DecidedReview>()) : this.table.decidedReviews(trial.tenant, base.id);
   }
 
   /** The deliveries as they would be sent. One of which that cannot be told would give the run up. */
@@ -267,8 +277,14 @@ function keptSteps(
   {
     inputs,
     costs,
+    decisions,
     actedAt,
-  }: { readonly inputs: ReadonlyMap<string, Json>; readonly costs: StepCosts; readonly actedAt: string | undefined },
+  }: {
+    readonly inputs: ReadonlyMap<string, Json>;
+    readonly costs: StepCosts;
+    readonly decisions: StoredDecisions;
+    readonly actedAt: string | undefined;
+  },
 ): TriedStep[] | null {
   const steps = finished.map(({ step, kind, state, output, failure, inference, startedAt, finishedAt }, at): TriedStep => {
     const input = inputs.get(step);
@@ -285,6 +301,7 @@ function keptSteps(
       costs: costs.of(step),
       ...(at < stepsBeforeWait && { beforeWait: true }),
       ...(step === actedAt && { acts: true }),
+      ...decisions.sourceOf(step),
     };
   });
   return JSON.stringify(steps).length > mostCharacters ? null : steps;

@@ -272,6 +272,8 @@ interface OutcomeRow {
   base_costs: Record<string, number>;
   differences: Json[];
   obstacle: string | null;
+  stored_reviews: number;
+  expired_reviews: number;
 }
 const trialRow = statement(
   'test.trial.row',
@@ -520,6 +522,18 @@ describe('what a trial does not do', () => {
     expect((await tried({ version })).outcomes).toMatchObject([{ obstacle: 'waits' }]);
   });
 
+  test('what a step does behind a review that a person has decided is one: nobody would look before it is done again', async () => {
+    await apply('Connector', 'cases', cases);
+    const settings = { base: system.url };
+    await apply('Connection', 'desk', { connector: 'cases', settings, auth: { kind: 'bearer', token: { value: 'token' } } });
+    const approval = { id: 'approval', review: { proposal: '1', expiresAfter: 'P2D' } };
+    const version = await apply('Flow', 'triage', { steps: [approval, ...steps('{ "a": 1 }')] });
+    await ran(eventOf(1));
+    const [{ id }] = (await database.query<{ id: string }>(decideReview, [tenant])) as [{ id: string }];
+    await runService().continueRun(id, eventOf(1), { signal: new AbortController().signal, attempt: 1, traceparent: undefined } as never);
+    expect((await tried({ version })).outcomes).toMatchObject([{ change: 'same', obstacle: 'acts', stored_reviews: 1 }]);
+  });
+
   test('what a step does behind a wait is no obstacle: the generation does it by itself', async () => {
     const opened = {
       id: 'opened',
@@ -628,6 +642,163 @@ const decideReview = statement(
    UPDATE run_wait SET state = 'over', reason = 'elapsed', over_at = now() FROM decided WHERE tenant_id = $1 AND run_wait.run_id = decided.run_id
    RETURNING run_wait.run_id AS id`,
 );
+
+/** Decides all reviews of a tenant, and ends the waits for them. */
+const decideAs = statement(
+  'test.trial.decideAs',
+  `WITH decided AS (
+     UPDATE review SET state = 'decided', outcome = $2, value = CASE $2 WHEN 'approved' THEN proposal WHEN 'rejected' THEN default_value ELSE $3::json END,
+       decided_by = 'Ada', decision_reason = 'looked at it', ended_at = clock_timestamp()
+     WHERE tenant_id = $1 AND state = 'open' RETURNING run_id)
+   UPDATE run_wait SET state = 'over', reason = 'elapsed', over_at = now() FROM decided WHERE tenant_id = $1 AND run_wait.run_id = decided.run_id
+   RETURNING run_wait.run_id AS id`,
+);
+const reviewRows = statement('test.trial.reviews', 'SELECT id, run_id, state FROM review WHERE tenant_id = $1 ORDER BY id');
+const forgetDecision = statement('test.trial.forgetDecision', `UPDATE review SET state = 'withdrawn' WHERE tenant_id = $1`);
+const promotedSteps = statement(
+  'test.trial.promotedSteps',
+  `SELECT run.state, run.decision, step, review_id AS review FROM run JOIN step_result ON step_result.tenant_id = run.tenant_id AND run_id = run.id
+   WHERE run.tenant_id = $1 AND generation = 1 ORDER BY ordinal`,
+);
+const copyReviews = statement(
+  'test.trial.copyReviews',
+  `INSERT INTO review (tenant_id, id, run_id, step, event_id, customer, flow, state, place, priority, proposal, default_value, schema, expires_at, outcome, value,
+     decided_by, ended_at)
+   SELECT $2, id, run_id, step, event_id, customer, flow, 'decided', place, priority, proposal, default_value, schema, expires_at, 'approved', proposal, 'Eve', now()
+   FROM review WHERE tenant_id = $1`,
+);
+
+describe('a review that a person has decided', () => {
+  const context = { signal: new AbortController().signal, attempt: 1, traceparent: undefined } as never;
+  const propose = (expression = '{ "amount": event.data.amount, "to": "c" }') => ({ id: 'propose', map: { expression } });
+  const schema = { type: 'object', properties: { amount: { type: 'number' } } };
+  const approval = (more: object = {}) => ({
+    id: 'approval',
+    review: { proposal: 'steps.propose', schema, default: '{ "amount": 0 }', expiresAfter: 'P2D', ...more },
+  });
+  const kept = action('{ "amount": steps.approval.value.amount, "how": steps.approval.outcome, "by": steps.approval.by }');
+  type Marked = { id: string; reviewSource?: string; reviewId?: string; output: Json };
+  const reviewOf = ({ steps }: OutcomeRow): Marked | undefined => (steps as Marked[]).find(({ id }) => id === 'approval');
+
+  /** Runs the current flow on the event, and has a person decide what it asks. */
+  async function decided(event: EventReceived, outcome: 'approved' | 'corrected' | 'rejected', value: Json = null): Promise<void> {
+    await ran(event);
+    const told = await database.query<{ id: string }>(decideAs, [tenant, outcome, JSON.stringify(value)]);
+    for (const { id } of told) await runService().continueRun(id, event, context);
+  }
+  const reviews = () => database.query<{ id: string; run_id: string; state: string }>(reviewRows, [tenant]);
+
+  test.each([
+    ['approved', { amount: 1, how: 'approved', by: 'Ada' }],
+    ['corrected', { amount: 7, how: 'corrected', by: 'Ada' }],
+    ['rejected', { amount: 0, how: 'rejected', by: 'Ada' }],
+  ] as const)('keeps its decision in a trial: %s', async (outcome, decision) => {
+    const version = await apply('Flow', 'triage', { steps: [propose(), approval(), kept, tell] });
+    await decided(eventOf(1), outcome, { amount: 7 });
+    const { outcomes } = await tried({ version });
+    expect(outcomes).toMatchObject([{ change: 'same', decision, obstacle: null, stored_reviews: 1, expired_reviews: 0 }]);
+    const [{ id } = {}] = await reviews();
+    expect(reviewOf(outcomes[0]!)).toMatchObject({
+      reviewSource: 'stored',
+      reviewId: id,
+      output: { outcome, by: 'Ada', reason: 'looked at it' },
+    });
+    const on = { eventId: eventOf(1).eventId, sample: null, filter: null };
+    const alone = await tried({ kind: 'try', version, step: 'approval', events: on });
+    expect(alone.outcomes).toMatchObject([{ change: 'same', decision: { outcome, by: 'Ada' } }]);
+  });
+
+  test('keeps it where the same value and schema are written otherwise, and what follows may change', async () => {
+    await apply('Flow', 'triage', { steps: [propose(), approval(), kept] });
+    await decided(eventOf(1), 'approved');
+    const spec = {
+      steps: [
+        propose('{ "to": "c", "amount": event.data.amount * 1.0 }'),
+        approval({ schema: { properties: schema.properties, type: 'object' }, default: '{ "amount": 9 }', priority: 9 }),
+        action('{ "doubled": steps.approval.value.amount * 2 }'),
+      ],
+    };
+    expect((await tried({ document: flowDocument(spec) })).outcomes).toMatchObject([
+      { change: 'different', decision: { doubled: 2 }, stored_reviews: 1 },
+    ]);
+  });
+
+  test.each([
+    ['of another proposal', { proposal: '{ "amount": 2 }' }, 'approved', 'otherQuestion'],
+    ['with another schema', { schema: { type: 'object' } }, 'approved', 'otherQuestion'],
+    ['for any value', { schema: undefined }, 'approved', 'otherQuestion'],
+    ['that was rejected for another default', { default: '{ "amount": 3 }' }, 'rejected', 'otherQuestion'],
+    ['of another step', undefined, 'approved', 'nobody'],
+  ] as const)('says nothing about one %s: that expires, as of an event without a run', async (_, more, outcome, source) => {
+    await apply('Flow', 'triage', { steps: [propose(), more === undefined ? { ...approval(), id: 'before' } : approval()] });
+    await decided(eventOf(1), outcome);
+    await recorded(eventOf(2));
+    const { outcomes } = await tried({ document: flowDocument({ steps: [propose(), approval(more ?? {}), kept] }) });
+    expect(outcomes.map(({ decision }) => decision)).toMatchObject([{ how: 'expired' }, { how: 'expired' }]);
+    expect(outcomes.map((one) => reviewOf(one)?.reviewSource)).toEqual([source, 'nobody']);
+    expect(outcomes).toMatchObject([
+      { stored_reviews: 0, expired_reviews: 1 },
+      { stored_reviews: 0, expired_reviews: 1 },
+    ]);
+  });
+
+  test('says nothing about the review of another tenant, on a run with the same id', async () => {
+    const version = await apply('Flow', 'triage', { steps: [propose(), approval(), kept] });
+    await decided(eventOf(1), 'approved');
+    await database.query(copyReviews, [tenant, `${tenant}-2`]);
+    await database.query(forgetDecision, [tenant]);
+    const { outcomes } = await tried({ version });
+    expect(outcomes).toMatchObject([{ decision: { how: 'expired', by: null }, stored_reviews: 0, expired_reviews: 1 }]);
+  });
+
+  test('is not asked again when the outcome is promoted; the run says whose decision it has, and the next trial finds it there', async () => {
+    await apply('Flow', 'triage', { steps: [propose(), approval(), kept, tell] });
+    await decided(eventOf(1), 'corrected', { amount: 7 });
+    const asking = await reviews();
+    const more = action('{ "amount": steps.approval.value.amount, "by": steps.approval.by, "more": 1 }');
+    const version = await apply('Flow', 'triage', { steps: [propose(), approval(), more, tell] });
+    const first = await tried({ version });
+    expect(first.outcomes).toMatchObject([{ change: 'different', obstacle: null }]);
+    const consumer = new PromotionConsumer(new EventStore(database), new TrialStore(database), runService());
+    const { eventId } = eventOf(1);
+    const at = new Date().toISOString();
+    const order = { tenant, customer: 'c-1', actor: 'key:1', at, eventId, trialId: idOf(first.started), commandId: 'cmd_promote' };
+    await consumer.onPromoteOutcome(order, context);
+    expect(await database.query(promotedSteps, [tenant])).toEqual([
+      { state: 'completed', decision: { amount: 7, by: 'Ada', more: 1 }, step: 'propose', review: null },
+      { state: 'completed', decision: { amount: 7, by: 'Ada', more: 1 }, step: 'approval', review: asking[0]!.id },
+      { state: 'completed', decision: { amount: 7, by: 'Ada', more: 1 }, step: 'action', review: null },
+      { state: 'completed', decision: { amount: 7, by: 'Ada', more: 1 }, step: 'tell', review: null },
+    ]);
+    expect(await reviews()).toEqual(asking);
+    const again = await tried({ version });
+    expect(again.outcomes).toMatchObject([{ change: 'same', stored_reviews: 1 }]);
+    expect(reviewOf(again.outcomes[0]!)).toMatchObject({ reviewSource: 'stored', reviewId: asking[0]!.id });
+  });
+
+  test('is not asked again either by a generation that waits for something else first', async () => {
+    await apply('Flow', 'triage', { steps: [propose(), approval(), kept] });
+    await decided(eventOf(1), 'approved');
+    const asking = await reviews();
+    const side = { id: 'side', needs: [], wait: { for: 'P2D' } };
+    const version = await apply('Flow', 'triage', {
+      steps: [propose(), { ...approval(), needs: ['propose'] }, side, { ...kept, needs: ['approval', 'side'] }],
+    });
+    const { outcomes, started } = await tried({ version });
+    expect(outcomes).toMatchObject([{ obstacle: 'waits', stored_reviews: 1 }]);
+    const consumer = new PromotionConsumer(new EventStore(database), new TrialStore(database), runService());
+    const { eventId } = eventOf(1);
+    const at = new Date().toISOString();
+    const order = { tenant, customer: 'c-1', actor: 'key:1', at, eventId, trialId: idOf(started), commandId: 'cmd_promote' };
+    await consumer.onPromoteOutcome(order, context);
+    expect(await database.query(promotedSteps, [tenant])).toMatchObject([
+      { state: 'waiting', step: 'propose' },
+      { state: 'waiting', step: 'approval', review: asking[0]!.id },
+      { state: 'waiting', step: 'side:due' },
+    ]);
+    expect(await reviews()).toEqual(asking);
+  });
+});
 
 const endWaits = statement(
   'test.trial.endWaits',

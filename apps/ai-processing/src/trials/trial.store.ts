@@ -73,6 +73,30 @@ export interface TriedStep {
   readonly beforeWait?: true;
   /** Present on the first step that acts in another system before the run waits. */
   readonly acts?: true;
+  /** Present on a `review` step that asks a person: where its decision comes from. */
+  readonly reviewSource?: ReviewSource;
+  /** Present if that is `stored`: the id of the review that the person decided. */
+  readonly reviewId?: string;
+}
+
+/**
+ * The origin of the decision of a review in a trial. `stored`: a person decided the same question of the stored run. Of the others the review expires:
+ * `otherQuestion`: a person decided, but on another proposal or schema. `nobody`: no person decided at this step.
+ */
+export type ReviewSource = 'stored' | 'otherQuestion' | 'nobody';
+
+/** A review of a stored run that a person decided. */
+export interface DecidedReview {
+  readonly id: string;
+  readonly step: string;
+  readonly proposal: Json;
+  readonly defaultValue: Json;
+  readonly schema: Json;
+  readonly outcome: 'approved' | 'corrected' | 'rejected';
+  readonly value: Json;
+  readonly by: string | null;
+  readonly reason: string | null;
+  readonly endedAt: Date;
 }
 
 /** A delivery as it would be sent. */
@@ -119,6 +143,10 @@ export interface TrialOutcome {
   readonly differences: readonly ValueDifference[];
   readonly differenceCount: number;
   readonly obstacle: TrialObstacle | null;
+  /** How many of its reviews have the decision of a person, from the stored run. */
+  readonly storedReviews: number;
+  /** How many of its reviews expired, because there is no such decision. */
+  readonly expiredReviews: number;
 }
 
 /** The stored run that an outcome is compared with. */
@@ -217,8 +245,10 @@ const keep = statement(
   'trial.keep',
   `WITH held AS (SELECT FROM trial WHERE ${mine} FOR SHARE)
    INSERT INTO trial_outcome (tenant_id, trial_id, event_id, ordinal, customer, received_at, change, is_match, decision, deliveries, steps, error_code,
-     error_message, costs, duration_ms, base_run_id, base_costs, base_duration_ms, differences, difference_count, obstacle)
-   SELECT $1, $2, $4::text, $5::integer, $6::text, $7::timestamptz, $8::text, $9::boolean, $10::json, $11::json, $12::json, $13::text, $14::text, $15::json, $16::integer, $17::text, $18::json, $19::integer, $20::json, $21::integer, $22::text
+     error_message, costs, duration_ms, base_run_id, base_costs, base_duration_ms, differences, difference_count, obstacle, stored_reviews,
+     expired_reviews)
+   SELECT $1, $2, $4::text, $5::integer, $6::text, $7::timestamptz, $8::text, $9::boolean, $10::json, $11::json, $12::json, $13::text, $14::text, $15::json, $16::integer, $17::text, $18::json, $19::integer, $20::json, $21::integer, $22::text,
+     $23::integer, $24::integer
    FROM held
    ON CONFLICT DO NOTHING RETURNING event_id`,
 );
@@ -259,6 +289,19 @@ const storedOutputs = statement(
   'trial.storedOutputs',
   `SELECT step, kind, state, output FROM step_result
    WHERE tenant_id = $1 AND run_id = $2 AND state IN ('succeeded', 'skipped', 'began') AND ($3 OR kind = 'call')`,
+);
+
+/** Also those that the run has from an earlier one, because it was promoted. */
+const decidedReviews = statement(
+  'trial.decidedReviews',
+  `SELECT review.id, decided.step, proposal, default_value AS "defaultValue", schema, outcome, value, decided_by AS by, decision_reason AS reason,
+     ended_at AS "endedAt"
+   FROM (
+     SELECT id, step FROM review WHERE tenant_id = $1 AND run_id = $2
+     UNION ALL
+     SELECT review_id, step FROM step_result WHERE tenant_id = $1 AND run_id = $2 AND review_id IS NOT NULL) AS decided
+   JOIN review ON review.tenant_id = $1 AND review.id = decided.id
+   WHERE review.state = 'decided'`,
 );
 
 /** The tables `trial` and `trial_outcome`, and what trials read of runs. */
@@ -349,6 +392,8 @@ export class TrialStore {
       JSON.stringify(outcome.differences),
       outcome.differenceCount,
       outcome.obstacle,
+      outcome.storedReviews,
+      outcome.expiredReviews,
     ]);
   }
 
@@ -381,6 +426,12 @@ export class TrialStore {
   async baseRuns(tenant: string, flow: string, eventIds: readonly string[]): Promise<Map<string, BaseRun>> {
     const rows = await this.database.query<BaseRun>(baseRuns, [tenant, eventIds, flow]);
     return new Map(rows.map((row) => [row.eventId, row]));
+  }
+
+  /** The reviews of a run that people have decided, by the paths of their steps. */
+  async decidedReviews(tenant: string, runId: string): Promise<Map<string, DecidedReview>> {
+    const rows = await this.database.query<DecidedReview>(decidedReviews, [tenant, runId]);
+    return new Map(rows.map((row) => [row.step, row]));
   }
 
   /** @param all false: only those of `call` steps */

@@ -46,6 +46,8 @@ interface BulkRequest {
   input: { readonly ratePerSecond: number; readonly dryRun: boolean; readonly idempotencyKey: string };
   /** Violations of the input that only its kind knows. */
   problems: readonly Violation[];
+  /** Further facts for the audit entry. Default: none. */
+  audited?: Record<string, Json>;
 }
 
 interface StartedBulkOperation {
@@ -96,15 +98,15 @@ export class BulkOperationService {
     return this.start(principal, { kind: 'redelivery', operation: bulkRedeliver, ...selected, flow: null, input, problems });
   }
 
-  /** Promotes outcomes of a trial. @param problems violations of the input that only trials know */
+  /** Promotes outcomes of a trial. */
   promote(
     principal: Principal,
     operation: CommandOperation,
     input: BulkRequest['input'] & { readonly id: string; readonly onlyChanged: boolean },
-    problems: readonly Violation[],
+    more: Pick<BulkRequest, 'problems' | 'audited'>,
   ): Promise<StartedBulkOperation> {
     const filter = { trial: input.id, onlyChanged: input.onlyChanged };
-    return this.start(principal, { kind: 'promotion', operation, selection: 'outcomes', filter, flow: null, input, problems });
+    return this.start(principal, { kind: 'promotion', operation, selection: 'outcomes', filter, flow: null, input, ...more });
   }
 
   async cancel(principal: Principal, input: CancelBulkOperationInput): Promise<{ commandId: string; operation: BulkOperationRow }> {
@@ -127,7 +129,7 @@ export class BulkOperationService {
    */
   private async start(principal: Principal, request: BulkRequest): Promise<StartedBulkOperation> {
     const { tenant } = principal;
-    const { kind, operation, selection, filter, flow, input, problems } = request;
+    const { kind, operation, selection, filter, flow, input, problems, audited = {} } = request;
     const operationOf = (command: string): string => bulkOperationId(tenant, command);
     const { commandIds, result: found } = await this.commands.issue(principal, operation, input, async () => {
       refuse([...problems, ...problemsOfRate(input)]);
@@ -143,7 +145,16 @@ export class BulkOperationService {
       // Belongs to no customer, so that the starts and cancels of a tenant stand in one order.
       return {
         result,
-        commands: [planned({ type: StartBulkOperation, customer: noCustomer, identity: [], target: operationOf, detail, payload })],
+        commands: [
+          planned({
+            type: StartBulkOperation,
+            customer: noCustomer,
+            identity: [],
+            target: operationOf,
+            detail: { ...detail, ...audited },
+            payload,
+          }),
+        ],
       };
     });
     return { ...found, operationId: commandIds[0] === undefined ? null : operationOf(commandIds[0]) };

@@ -4,9 +4,12 @@ import type { EventRow } from '../events/event.operations.js';
 import { eventById } from '../events/event.table.js';
 import { fieldsOf, handle, part } from '../operations/part.js';
 import { priced } from '../operations/shape.js';
-import { run } from '../runs/run.operations.js';
+import { run, step } from '../runs/run.operations.js';
 import type { RunRow } from '../runs/run.operations.js';
 import { runById } from '../runs/run.table.js';
+import type { StepRow } from '../runs/run.table.js';
+import { triedStep } from '../trials/trial.operations.js';
+import type { TriedStepRow } from '../trials/trial.operations.js';
 import { ReviewChanges } from './review.changes.js';
 import {
   approveReview,
@@ -24,6 +27,7 @@ import { ReviewService } from './review.service.js';
 import { ReviewTable, reviewById, reviewsOfEvent, reviewsOfRun } from './review.table.js';
 
 const reviews = priced({ weight: 2, rows: 2 }, z.array(review));
+const taken = priced({ weight: 1, rows: 1 }, review).nullable();
 
 export const reviewPart = part({
   providers: [ReviewTable, ReviewService, ReviewChanges],
@@ -42,6 +46,20 @@ export const reviewPart = part({
     fieldsOf<EventRow>(event, (field) => ({
       reviews: field(reviews.describe('The questions of its runs to people, the first first; the first 100 of them.'), ({ id }, { load }) =>
         load(reviewsOfEvent, id),
+      ),
+    })),
+    fieldsOf<StepRow>(step, (field) => ({
+      takenReview: field(
+        taken.describe(
+          'The review of an earlier run whose decision is the output, because the run is a promoted outcome: the question was the same, and nobody was asked again. Null of all other steps.',
+        ),
+        async ({ reviewId }, { load }) => (reviewId === null ? null : load(reviewById, reviewId)),
+      ),
+    })),
+    fieldsOf<TriedStepRow>(triedStep, (field) => ({
+      takenReview: field(
+        taken.describe('The review of the stored run whose decision is the output; null if `reviewSource` is not STORED.'),
+        async ({ reviewId }, { load }) => (reviewId === null ? null : load(reviewById, reviewId)),
       ),
     })),
   ],

@@ -24,7 +24,7 @@ interface RunTokens {
   outputTokens: number | null;
 }
 
-export type StepRow = z.infer<typeof step> & RunTokens;
+export type StepRow = z.infer<typeof step> & RunTokens & { readonly reviewId: string | null };
 export type RunWaitRow = z.infer<typeof runWait> & { readonly runId: string };
 export type RunDelayRow = z.infer<typeof runDelay> & { readonly runId: string };
 export type ModelAttemptRow = z.infer<typeof modelAttempt> & RunTokens & { costNanos: number | null; currency: string | null };
@@ -70,7 +70,7 @@ const ofEvents = statement('query.run.ofEvents', `SELECT ${columns} FROM runs_of
 const steps = statement(
   'query.run.steps',
   `SELECT run_id AS "runId", step AS id, kind, state, output, model, response_model AS "responseModel", input_tokens AS "inputTokens",
-     output_tokens AS "outputTokens", started_at AS "startedAt", finished_at AS "finishedAt",
+     output_tokens AS "outputTokens", started_at AS "startedAt", finished_at AS "finishedAt", review_id AS "reviewId",
      CASE WHEN error_code IS NOT NULL THEN json_build_object('code', error_code, 'message', error_message) END AS failure FROM steps_of_runs($1, $2)`,
 );
 const modelAttempts = statement(

@@ -32,7 +32,8 @@ BEGIN
           coalesce(o.outcome, 'unknown'), o.error_code, r.id, o.step, NULL, NULL, NULL, NULL
         FROM subject_run r JOIN operation_attempt o ON o.tenant_id = r.tenant_id AND o.run_id = r.id
       UNION ALL SELECT 5, r.event_id, s.finished_at,
-          CASE s.state WHEN 'began' THEN 'stepBegan' WHEN 'failed' THEN 'stepFailed' ELSE 'stepFinished' END, s.kind, s.state, s.error_code, r.id, s.step, NULL, NULL, NULL, NULL
+          CASE s.state WHEN 'began' THEN 'stepBegan' WHEN 'failed' THEN 'stepFailed' ELSE 'stepFinished' END, s.kind, s.state, s.error_code, r.id, s.step, NULL, NULL, NULL,
+          CASE WHEN s.review_id IS NOT NULL THEN (SELECT v.decided_by FROM review v WHERE v.tenant_id = s.tenant_id AND v.id = s.review_id) END
         FROM subject_run r JOIN step_result s ON s.tenant_id = r.tenant_id AND s.run_id = r.id WHERE NOT (s.state = 'began' AND s.kind = 'review')
       UNION ALL SELECT 5, r.event_id, v.asked_at, 'reviewRequested', NULL, v.reason, NULL, r.id, v.step, NULL, NULL, NULL, NULL
         FROM subject_run r JOIN review v ON v.tenant_id = r.tenant_id AND v.run_id = r.id

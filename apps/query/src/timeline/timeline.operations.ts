@@ -43,7 +43,12 @@ export const timelineEntry = entity(
     deliveryId: id.nullable().describe('The delivery, `dlv_…`; null if it concerns no delivery.'),
     deadLetterId: id.nullable().describe('The dead letter, on PARKED and SKIPPED; null otherwise.'),
     attempt: z.int().nullable().describe('The number of the attempt, on attempts.'),
-    actor: z.string().nullable().describe('Who asked for it, on requests and skips; who decided, on reviews.'),
+    actor: z
+      .string()
+      .nullable()
+      .describe(
+        'Who asked for it, on requests and skips; who decided, on reviews and on steps that have the decision of an earlier review.',
+      ),
   },
   { about: 'One thing that happened to an event. The ids name what it happened to.' },
 );

@@ -31,8 +31,9 @@ const titles: Record<TimelineKind, (entry: TimelineRow) => string> = {
   reviewEscalated: ({ step }) => `The review of ${step} was escalated`,
   reviewEnded: ({ step, subject, actor, detail }) =>
     `The review of ${step} was ${actor === null ? `${reviewEnds[subject!] ?? subject}` : `${subject} by ${actor}`}${detail === null ? '' : `: ${detail}`}`,
-  stepFinished: ({ subject, step, detail, code }) => {
+  stepFinished: ({ subject, step, detail, code, actor }) => {
     if (detail === 'skipped') return `Step ${step} was skipped`;
+    if (actor !== null) return `Step ${step} has the decision that ${actor} made on the same question of an earlier run`;
     return code === null ? `Step ${step} (${subject}) finished` : `Step ${step} (${subject}) fell back`;
   },
   stepFailed: ({ step, code }) => `Step ${step?.split(':')[0]} failed (${code})`,

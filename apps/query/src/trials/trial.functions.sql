@@ -83,7 +83,8 @@ END $$;
 
 CREATE OR REPLACE FUNCTION trial_summaries(p_tenant text, p_keys text[])
 RETURNS TABLE (trial_id text, events integer, same integer, different integer, fresh integer, not_run integer, failed integer, recovered integer,
-  promotable integer, median double precision, base_median double precision, costs json, base_costs json) LANGUAGE plpgsql AS $$
+  promotable integer, median double precision, base_median double precision, costs json, base_costs json, stored_reviews integer, expired_reviews integer)
+LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
   PERFORM set_config('millrace.tenant', p_tenant, true);
@@ -98,6 +99,22 @@ BEGIN
         WHERE one.tenant_id = p_tenant AND one.trial_id = o.trial_id GROUP BY cost.key) AS sums),
       (SELECT coalesce(json_object_agg(currency, nanos), '{}') FROM (
         SELECT cost.key AS currency, sum(cost.value::bigint)::bigint AS nanos FROM trial_outcome one, json_each_text(one.base_costs) AS cost
-        WHERE one.tenant_id = p_tenant AND one.trial_id = o.trial_id GROUP BY cost.key) AS sums)
+        WHERE one.tenant_id = p_tenant AND one.trial_id = o.trial_id GROUP BY cost.key) AS sums),
+      sum(stored_reviews)::integer, sum(expired_reviews)::integer
     FROM trial_outcome o WHERE o.tenant_id = p_tenant AND o.trial_id = ANY (p_keys) GROUP BY o.trial_id;
+END $$;
+
+-- The decisions of people that the outcomes have which a promotion makes generations of: promotion_of_outcomes_items says which these are. Of an outcome that
+-- waits, only the steps before are of its generation.
+CREATE OR REPLACE FUNCTION stored_reviews_of_promotion(p_tenant text, p_filter jsonb) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  found integer;
+BEGIN
+  PERFORM set_config('millrace.tenant', p_tenant, true);
+  SELECT count(*)::integer INTO found
+  FROM promotion_of_outcomes_items(p_tenant, p_filter, 'infinity', NULL, NULL, NULL, NULL) AS item
+  JOIN trial_outcome o ON o.tenant_id = p_tenant AND o.trial_id = p_filter->>'trial' AND o.event_id = item.key AND o.stored_reviews > 0
+  CROSS JOIN LATERAL json_array_elements(o.steps) AS step
+  WHERE step->>'reviewId' IS NOT NULL AND (o.obstacle IS NULL OR step->>'beforeWait' = 'true');
+  RETURN found;
 END $$;

@@ -339,6 +339,97 @@ describe('a trial', () => {
     expect(others).toEqual({ trial: null, node: null, trials: { nodes: [] }, trialOutcomes: { nodes: [] } });
   });
 
+  describe('with reviews', () => {
+    const storeReviews = statement(
+      'test.trial.storeReviews',
+      `UPDATE trial_outcome SET stored_reviews = 2, expired_reviews = 1, obstacle = $3, steps = $2::json WHERE tenant_id = $1 AND event_id = 'evt_1'`,
+    );
+    const decideReview = statement(
+      'test.trial.decide',
+      `UPDATE review SET state = 'decided', outcome = 'approved', value = proposal, decided_by = 'Ada', ended_at = clock_timestamp() WHERE tenant_id = $1`,
+    );
+    const at = { startedAt: '2026-11-30T10:00:00.000Z', finishedAt: '2026-11-30T10:00:00.250Z' };
+    const stepOf = (id: string, more: object) => ({ id, kind: 'review', state: 'succeeded', output: 1, costs: {}, ...at, ...more });
+    const storedSteps = JSON.stringify([
+      stepOf('approval', { reviewSource: 'stored', reviewId: 'rev_1', beforeWait: true }),
+      stepOf('other', { reviewSource: 'otherQuestion', beforeWait: true }),
+      stepOf('late', { reviewSource: 'stored', reviewId: 'rev_1' }),
+    ]);
+    const promote = (input: string) =>
+      server.data(
+        { operatorIn: tenant },
+        `mutation { promoteTrial(input: { idempotencyKey: "p", id: "trl_1", ${input} }) { ... on PromoteTrialSuccess { matched { value } storedReviews } } }`,
+      );
+    beforeEach(async () => {
+      await server.rows.review({ tenant, id: 'rev_1', run: 'run_1', event: 'evt_1' });
+      await database.query(decideReview, [tenant]);
+    });
+
+    test('says of each where its decision comes from, and who decided', async () => {
+      await database.query(storeReviews, [tenant, storedSteps, null]);
+      const query = `{ trial(id: "trl_1") { summary { storedReviews expiredReviews } }
+        trialOutcomes(trial: "trl_1", first: 1) { nodes { storedReviews expiredReviews steps { id reviewSource takenReview { id decidedBy } } } } }`;
+      expect(await server.data(await server.key(tenant, 'read'), query)).toEqual({
+        trial: { summary: { storedReviews: 2, expiredReviews: 1 } },
+        trialOutcomes: {
+          nodes: [
+            {
+              storedReviews: 2,
+              expiredReviews: 1,
+              steps: [
+                { id: 'approval', reviewSource: 'STORED', takenReview: { id: 'rev_1', decidedBy: 'Ada' } },
+                { id: 'other', reviewSource: 'OTHER_QUESTION', takenReview: null },
+                { id: 'late', reviewSource: 'STORED', takenReview: { id: 'rev_1', decidedBy: 'Ada' } },
+              ],
+            },
+          ],
+        },
+      });
+    });
+
+    test('is promoted with the decisions of people that stand, as the audit says; those behind a wait are asked anew', async () => {
+      appended();
+      await database.query(storeReviews, [tenant, storedSteps, 'waits']);
+      expect(await promote('dryRun: true')).toEqual({ promoteTrial: { matched: { value: 1 }, storedReviews: 1 } });
+      await database.query(storeReviews, [tenant, storedSteps, null]);
+      expect(await promote('dryRun: false')).toEqual({ promoteTrial: { matched: { value: 1 }, storedReviews: 2 } });
+      expect(await database.query(audits, [tenant])).toContainEqual({
+        action: 'promoteTrial',
+        target: expect.stringMatching(/^bop_/) as string,
+        detail: expect.objectContaining({ selection: 'outcomes', storedReviews: 2 }) as object,
+      });
+    });
+
+    test('counts no decision of an outcome that is not promoted', async () => {
+      await database.query(storeReviews, [tenant, storedSteps, 'acts']);
+      expect(await promote('dryRun: true')).toEqual({ promoteTrial: { matched: { value: 0 }, storedReviews: 0 } });
+    });
+
+    test('leaves in the promoted run whose decision it has', async () => {
+      await server.rows.run({ tenant, id: 'run_2', event: 'evt_1', generation: 1 });
+      await database.query(
+        statement(
+          'test.trial.takeReview',
+          `INSERT INTO step_result (tenant_id, run_id, event_id, started_at, finished_at, step, kind, state, output, ordinal, review_id)
+           VALUES ($1, 'run_2', 'evt_1', now(), now(), 'approval', 'review', 'succeeded', '1', 1, 'rev_1')`,
+        ),
+        [tenant],
+      );
+      const query = `{ run(id: "run_2") { steps { id takenReview { id decidedBy } } reviews { id } } event(id: "evt_1") { timeline { title actor runId } } }`;
+      const { run, event } = await server.data<{
+        run: object;
+        event: { timeline: object[] };
+      }>(await server.key(tenant, 'read'), query);
+      expect(run).toMatchObject({ reviews: [] });
+      expect((run as { steps: object[] }).steps).toContainEqual({ id: 'approval', takenReview: { id: 'rev_1', decidedBy: 'Ada' } });
+      expect(event.timeline).toContainEqual({
+        title: 'Step approval has the decision that Ada made on the same question of an earlier run',
+        actor: 'Ada',
+        runId: 'run_2',
+      });
+    });
+  });
+
   test('says of each result that cannot be promoted where that lies and what to do instead; one that waits can be', async () => {
     const setObstacle = statement(
       'test.trial.obstacle',

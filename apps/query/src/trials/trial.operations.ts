@@ -70,6 +70,17 @@ export const trialObstacle = enumeration(
   'Why a result cannot become a generation of its event.',
 );
 
+export const reviewSource = enumeration(
+  'ReviewSource',
+  {
+    stored:
+      'A person decided the same question of the stored run: the same proposal with the same schema and, of a rejection, the same default.',
+    otherQuestion: 'It expired in the trial: a person decided at this step of the stored run, but on another question.',
+    nobody: 'It expired in the trial: no person decided at this step of the stored run.',
+  },
+  'Where the decision of a review comes from in a trial.',
+);
+
 export const trial = entity(
   'Trial',
   {
@@ -109,6 +120,8 @@ export const trialSummary = entity(
     failed: z.int().describe('FAILED.'),
     recovered: z.int().describe('RECOVERED.'),
     promotable: z.int().describe('Results without an obstacle.'),
+    storedReviews: z.int().describe('Reviews that have the decision of a person from the stored run, see `ReviewSource`.'),
+    expiredReviews: z.int().describe('Reviews that expired in the trial, because there is no such decision.'),
     medianDurationMs: z.number().nullable().describe('Half of the events took at most so long; null if there is none.'),
     baseMedianDurationMs: z.number().nullable().describe('The same of the stored runs, their waits included.'),
   },
@@ -151,10 +164,11 @@ export const triedStep = entity(
     model: z.string().nullable().describe('The model that was asked.'),
     failure: stepFailure.nullable().describe('Why it failed, or what it fell back from; null if it did not.'),
     durationMs: z.int().describe('How long it took.'),
+    reviewSource: reviewSource.nullable().describe('Of a `review` that asks: where its decision comes from. Null of other steps.'),
   },
   { about: 'A step that a trial did. Those whose outputs were given or stored are not among them.' },
 );
-export type TriedStepRow = z.infer<typeof triedStep> & { costs: Record<string, number>; acts: boolean };
+export type TriedStepRow = z.infer<typeof triedStep> & { costs: Record<string, number>; acts: boolean; reviewId: string | null };
 
 export const trialOutcome = entity(
   'TrialOutcome',
@@ -174,8 +188,14 @@ export const trialOutcome = entity(
     waits: z
       .boolean()
       .describe(
-        'True if a step waits, for a time, an event or a person. Its generation has the steps before, as they are shown, and goes on by itself: what is shown behind them is what came of waits that took no time and of reviews that expired.',
+        'True if a step waits, for a time, an event or a person. Its generation has the steps before, as they are shown, and goes on by itself: what is shown behind them is what came of waits that took no time and of reviews that expired. A review with the decision of a person from the stored run makes nothing wait.',
       ),
+    storedReviews: z
+      .int()
+      .describe(
+        'How many of its reviews have the decision of a person from the stored run. A promotion asks nobody again, unless the review stands behind a wait.',
+      ),
+    expiredReviews: z.int().describe('How many of its reviews expired, because there is no such decision.'),
   },
   { about: 'What a flow does on one event.' },
 );
@@ -351,7 +371,7 @@ export type StartBacktestInput = InputOf<typeof startBacktest>;
 export const promoteTrial = command({
   name: 'promoteTrial',
   about:
-    'Makes the outcomes of a trial count: each becomes the next generation of its event, with the stored decision and outputs, and its deliveries are made. No model is asked. One\nthat `waits` has the stored outputs of the steps before, and goes on by itself: the review is opened, the time is waited. The older\nevents of a customer come first. Only the outcomes of a flow that is applied and without an obstacle can be promoted, each once. The same `idempotencyKey` asks for the same operation\nhowever often it is sent.',
+    'Makes the outcomes of a trial count: each becomes the next generation of its event, with the stored decision and outputs, and its deliveries are made. No model is asked. One\nthat `waits` has the stored outputs of the steps before, and goes on by itself: the review is opened, the time is waited. Decisions of people that it has from the stored run stand. The older\nevents of a customer come first. Only the outcomes of a flow that is applied and without an obstacle can be promoted, each once. The same `idempotencyKey` asks for the same operation\nhowever often it is sent.',
   scope: 'operate',
   cost: { weight: 200 },
   input: z.strictObject({
@@ -366,6 +386,11 @@ export const promoteTrial = command({
   }),
   result: {
     matched: count.describe('How many outcomes would be promoted now.'),
+    storedReviews: z
+      .int()
+      .describe(
+        'How many decisions of people these outcomes have from the stored runs: nobody is asked about them again. The audit has it, too.',
+      ),
     operationId: id.nullable().describe('The bulk operation that promotes them; null for a dry run.'),
   },
   failures: ['trial.unknown', 'request.idempotencyMismatch', 'log.unavailable'],

@@ -90,19 +90,23 @@ export class TrialService {
   }
 
   /** @throws NotFound, InputInvalid */
-  async promote(principal: Principal, input: PromoteTrialInput): Promise<{ matched: Count; operationId: string | null }> {
+  async promote(
+    principal: Principal,
+    input: PromoteTrialInput,
+  ): Promise<{ matched: Count; storedReviews: number; operationId: string | null }> {
     const [trial] = await this.table.byIds(principal.tenant, [input.id]);
     if (!trial) throw new NotFound('trial', input.id, { field: 'id' });
     const problems = [
       ...(trial.state === 'running' ? ['names a trial that has not ended: cancel it, or wait'] : []),
       ...(trial.flowVersion === null ? ['names a trial of a document that is not applied: apply it, and backtest that version'] : []),
     ];
-    return this.bulk.promote(
-      principal,
-      promoteTrial,
-      input,
-      problems.map((message) => ({ path: ['id'], message })),
-    );
+    const { id, onlyChanged } = input;
+    const storedReviews = await this.table.storedReviews(principal.tenant, { trial: id, onlyChanged });
+    const started = await this.bulk.promote(principal, promoteTrial, input, {
+      problems: problems.map((message) => ({ path: ['id'], message })),
+      audited: { storedReviews },
+    });
+    return { ...started, storedReviews };
   }
 
   async cancel(principal: Principal, input: CancelTrialInput): Promise<{ trial: TrialRow }> {

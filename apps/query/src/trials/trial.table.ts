@@ -37,7 +37,7 @@ const outcomeList: ListSource<TrialOutcomeRow, RawOutcome> = {
     `SELECT trial_id AS "trialId", event_id AS "eventId", ordinal, change, is_match AS "isMatch", decision, deliveries, differences,
        difference_count AS "differenceCount", error_code AS "errorCode", error_message AS "errorMessage", costs, duration_ms AS "durationMs",
        base_run_id AS "baseRunId", promoted_run_id AS "promotedRunId", base_costs AS "baseCosts", base_duration_ms AS "baseDurationMs",
-       nullif(obstacle, 'waits') AS obstacle, coalesce(obstacle, '') = 'waits' AS waits
+       stored_reviews AS "storedReviews", expired_reviews AS "expiredReviews", nullif(obstacle, 'waits') AS obstacle, coalesce(obstacle, '') = 'waits' AS waits
      FROM trial_outcome_page($1, $2, $3, $4, $5, $6)`,
   ),
   count: statement('query.trialOutcome.count', `SELECT trial_outcome_count($1, $2, $3) AS found`),
@@ -51,6 +51,8 @@ const outcomeList: ListSource<TrialOutcomeRow, RawOutcome> = {
 /** A step as the trial kept it. */
 interface KeptStep extends Pick<TriedStepRow, 'id' | 'kind' | 'state' | 'output' | 'costs'> {
   readonly acts?: boolean;
+  readonly reviewSource?: TriedStepRow['reviewSource'];
+  readonly reviewId?: string | null;
   readonly input?: Json;
   readonly failure?: { code: string; message: string };
   readonly inference?: { model: string };
@@ -61,8 +63,10 @@ const steps = statement('query.trialOutcome.steps', `SELECT key, steps FROM step
 const summaries = statement(
   'query.trial.summaries',
   `SELECT trial_id AS "trialId", events, same, different, fresh AS new, not_run AS "notRun", failed, recovered, promotable, median AS "medianDurationMs",
-     base_median AS "baseMedianDurationMs", costs, base_costs AS "baseCosts" FROM trial_summaries($1, $2)`,
+     base_median AS "baseMedianDurationMs", costs, base_costs AS "baseCosts", stored_reviews AS "storedReviews", expired_reviews AS "expiredReviews"
+   FROM trial_summaries($1, $2)`,
 );
+const storedReviews = statement('query.trial.storedReviews', `SELECT stored_reviews_of_promotion($1, $2) AS found`);
 
 const nothing = {
   events: 0,
@@ -73,6 +77,8 @@ const nothing = {
   failed: 0,
   recovered: 0,
   promotable: 0,
+  storedReviews: 0,
+  expiredReviews: 0,
   medianDurationMs: null,
   baseMedianDurationMs: null,
   costs: {},
@@ -108,6 +114,12 @@ export class TrialTable {
     return rows.map((row, at) => row ?? { ...nothing, trialId: ids[at]! });
   }
 
+  /** How many decisions of people the outcomes have that a promotion would make generations of. */
+  async storedReviews(tenant: string, filter: { readonly trial: string; readonly onlyChanged: boolean }): Promise<number> {
+    const [row] = await this.database.query<{ found: number }>(storedReviews, [tenant, filter]);
+    return row!.found;
+  }
+
   /** @param keys each the id of a trial and that of an event, with a space between them */
   async steps(tenant: string, keys: readonly string[]): Promise<(TriedStepRow[] | null)[]> {
     const rows = await this.database.query<{ key: string; steps: KeptStep[] | null }>(steps, [tenant, keys]);
@@ -127,6 +139,8 @@ function rowOfStep({
   finishedAt,
   costs,
   acts = false,
+  reviewSource = null,
+  reviewId = null,
 }: KeptStep): TriedStepRow {
   const durationMs = latencyMs(Date.parse(startedAt), Date.parse(finishedAt));
   return {
@@ -140,6 +154,8 @@ function rowOfStep({
     durationMs,
     costs,
     acts,
+    reviewSource,
+    reviewId,
   };
 }
 

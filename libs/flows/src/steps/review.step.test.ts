@@ -189,6 +189,47 @@ describe('the review of a trial', () => {
   });
 });
 
+describe('the review of a trial whose decision is known', () => {
+  const late = { id: 'late', needs: ['side'], map: { expression: '1' } };
+  const side = { id: 'side', needs: [], wait: { for: 'PT1H' } };
+  const tried = async (steps: object[], known = async (step: string) => (step === 'approval' ? approved : undefined)) => {
+    const asked: string[] = [];
+    const { signal } = new AbortController();
+    const trial = await tryFlow(compiled(steps), event as unknown as EventReceived, signal, {
+      known,
+      decide: async (step) => {
+        asked.push(step);
+        return { outcome: 'rejected' };
+      },
+    });
+    return { trial, asked };
+  };
+
+  test('is no wait, and asks nobody: the output is the decision as it was made', async () => {
+    const { trial, asked } = await tried([propose, review(), after]);
+    expect(trial.decided?.decision).toBe(250);
+    expect(trial.steps.find(({ step }) => step === 'approval')).toMatchObject({ output: approved });
+    expect(trial.stepsBeforeWait).toBeUndefined();
+    expect(asked).toEqual([]);
+  });
+
+  test('lets what follows it be done before anything else waits', async () => {
+    const { trial, asked } = await tried([propose, side, { ...review(), needs: ['propose'] }, { ...after, needs: ['approval'] }, late]);
+    const ids = trial.steps.map(({ step }) => step);
+    expect(ids.slice(0, trial.stepsBeforeWait).toSorted()).toEqual(['after', 'approval', 'approval:asked', 'propose', 'side:due']);
+    expect(ids.slice(trial.stepsBeforeWait)).toEqual(['side', 'late']);
+    expect(asked).toEqual([]);
+  });
+
+  test('leaves another review to be asked', async () => {
+    const other = { ...review(), id: 'other', needs: ['propose'] };
+    const { trial, asked } = await tried([propose, { ...review(), needs: ['propose'] }, other, { ...after, needs: ['approval', 'other'] }]);
+    expect(asked).toEqual(['other']);
+    expect(trial.steps.find(({ step }) => step === 'other')).toMatchObject({ output: { outcome: 'rejected' } });
+    expect(trial.decided?.decision).toBe(250);
+  });
+});
+
 describe('the document of a review', () => {
   const problemsOf = (more: object): string[] => {
     const spec = { steps: [propose, review(more)] };

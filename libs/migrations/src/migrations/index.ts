@@ -32,6 +32,7 @@ import { TenantModels1795219200034 } from './0035-tenant-models.js';
 import { RunDelays1795219200036 } from './0037-run-delays.js';
 import { RetriesOfRuns1795219200040 } from './0041-retries-of-runs.js';
 import { HeldHeaders1795219200041 } from './0042-held-headers.js';
+import { StoredDecisions1795219200042 } from './0043-stored-decisions.js';
 import { LeftOutItems1795219200043 } from './0044-left-out-items.js';
 import { ModelsPassedOver1795219200044 } from './0045-models-passed-over.js';
 
@@ -71,6 +72,7 @@ export const migrations = [
   RunDelays1795219200036,
   RetriesOfRuns1795219200040,
   HeldHeaders1795219200041,
+  StoredDecisions1795219200042,
   LeftOutItems1795219200043,
   ModelsPassedOver1795219200044,
 ];
