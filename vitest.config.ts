@@ -35,7 +35,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           globalSetup: ['./test/setup/build.ts'],
-          include: ['{apps,libs,tools,test/boundaries,test/chaos,test/drills,test/red-team}/**/*.test.ts'],
+          include: ['{apps,libs,tools,test/bench,test/boundaries,test/chaos,test/drills,test/red-team}/**/*.test.ts'],
           exclude: ['**/*.int.test.ts', '**/node_modules/**', '**/dist/**'],
           testTimeout: 60_000,
           maxWorkers: workers,

@@ -66,7 +66,11 @@ export async function applyNoisyDocuments(databaseUrl: string, destinationUrl: s
 }
 
 /** The two forms of the event bench, each with a source of its own: `deliver` sends the event's data on, `assess` is the flow of the samples. */
-export async function applyEventDocuments(databaseUrl: string, destinationUrl: string): Promise<void> {
+export function applyEventDocuments(databaseUrl: string, destinationUrl: string): Promise<void> {
+  return apply(databaseUrl, eventDocuments(destinationUrl));
+}
+
+export function eventDocuments(destinationUrl: string): object[] {
   const standardSource = (name: string): object => ({
     ...head,
     kind: 'Source',
@@ -79,16 +83,16 @@ export async function applyEventDocuments(databaseUrl: string, destinationUrl: s
     ...head,
     kind: 'Flow',
     metadata: metadata(name),
-    spec: { on: { sources: [name] }, ...spec },
+    spec: { ...spec, on: { sources: [name] } },
   });
-  await apply(databaseUrl, [
+  return [
     tenant,
     destination('sink', destinationUrl, { limit: { concurrency: 64 } }), // the default of 16 is below what this machine delivers
     standardSource('deliver'),
     flowOf('deliver', { steps: [deliver('event.data.data')] }),
     standardSource('assess'),
     flowOf('assess', { ...sampleFlow.spec, steps: [ask, check, act, deliver('{ "key": event.data.data.key, "decision": steps.action }')] }),
-  ]);
+  ];
 }
 
 /** Three forms of the bench of operations, each with a source of its own: the data sent on, the same after a cached read, and the whole way through other systems. */
