@@ -98,6 +98,7 @@ export {
   marksWithin,
   mostDocumentsAtOnce,
   referencesOf,
+  referencesWithin,
   tenantOf,
 } from './documents/document.js';
 export type { Document, DocumentKind, DocumentLookup, Reference } from './documents/document.js';

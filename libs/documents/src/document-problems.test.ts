@@ -21,7 +21,9 @@ async function problemsOf(input: unknown): Promise<string[]> {
 }
 
 test('what does not fit the schema is named by its place', async () => {
-  expect(await problemsOf({ ...head, kind: 'Flo', spec: {} })).toEqual([`kind: must be one of ${documentKinds.join(', ')}`]);
+  expect(await problemsOf({ ...head, kind: 'Flo', spec: {} })).toEqual([
+    `kind: must be one of ${documentKinds.join(', ')}; did you mean Flow?`,
+  ]);
   expect(await problemsOf({ ...head, kind: 'Source', spec: { scheme: 'stripe', secrets: [{ valu: 'x' }], customr: 'a' } })).toEqual([
     'spec.secrets.0.value: is missing',
     'spec.secrets.0.valu: is not a field that belongs here; did you mean value?',
@@ -455,7 +457,7 @@ test('a reference to what is not there names its kind in words, and the nearest 
     { kind: 'ModelProvider', name: 'second' },
     { kind: 'Destination', name: 'other' },
   ] as const;
-  expect(unknownReferences(read.document, known)).toEqual([
+  expect(unknownReferences(referencesOf(read.document), known)).toEqual([
     {
       path: ['spec', 'candidates', '0', 'provider'],
       message: 'names no model provider of this tenant: firts; did you mean first?',

@@ -28,7 +28,6 @@ import {
   marksOf,
   marksWithin,
   modelServices,
-  referencesOf,
   storedSecretsOf,
   tenantOf,
   wordsForIssue,
@@ -43,6 +42,7 @@ import type {
   ModelService,
   PullSpec,
   Secret,
+  Reference,
   SourceDocument,
   UnknownName,
 } from '#libs/contracts';
@@ -67,7 +67,7 @@ export function readAs<T>(schema: z.ZodType<T>, input: unknown): { value: T } | 
   const problems = error.issues
     .filter((issue, at, all) => !isWider(issue, all[at - 1]) && !isWider(issue, all[at + 1]))
     .flatMap(problemsOf)
-    .map((problem) => (problem.message === unknownField ? withSimilarField(problem, schema, input) : problem));
+    .map((problem) => (problem.message === unknownField ? withSimilarField(problem, schema, input) : withSimilarValue(problem, input)));
   const more = problems.length - maxProblems;
   return { problems: more <= 0 ? problems : [...problems.slice(0, maxProblems), { path: [], message: `has ${more} more problems` }] };
 }
@@ -85,7 +85,18 @@ function withSimilarField({ path, message }: DocumentProblem, schema: z.ZodType,
   return { path, message: message + didYouMean(path.at(-1)!, fieldsAt(schema, input, path.slice(0, -1))) };
 }
 
-function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {
+function withSimilarValue({ path, message, known }: FoundProblem, input: unknown): DocumentProblem {
+  if (known === undefined || known.length < 2) return { path, message };
+  const given = path.reduce<unknown>((value, key) => (value as Record<string, unknown> | null | undefined)?.[key], input);
+  return { path, message: typeof given === 'string' ? message + didYouMean(given, known) : message };
+}
+
+/** A problem with the values that would have been right, where only a few are. */
+interface FoundProblem extends DocumentProblem {
+  readonly known?: readonly string[];
+}
+
+function problemsOf(issue: z.core.$ZodIssue): FoundProblem[] {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ path: [...path, key], message: unknownField }));
   if (issue.code === 'invalid_key') return issue.issues.map(({ message }) => ({ path, message }));
@@ -96,19 +107,16 @@ function problemsOf(issue: z.core.$ZodIssue): DocumentProblem[] {
     return [{ path, message: issue.message + didYouMean(given, known) }];
   }
   const { options } = issue as { options?: unknown };
-  return [
-    {
-      path,
-      message: Array.isArray(options) ? `must be one of ${options.filter((option) => option !== undefined).join(', ')}` : issue.message,
-    },
-  ];
+  const known = Array.isArray(options) ? options.filter((option) => option !== undefined).map(String) : undefined;
+  if (known !== undefined) return [{ path, message: `must be one of ${known.join(', ')}`, known }];
+  return [{ path, message: issue.message, ...(issue.code === 'invalid_value' && { known: issue.values.map(String) }) }];
 }
 
 /** The message of zod for a union that has none of its own. */
 const noWords = 'Invalid input';
 
 /** Tells what is wrong with the option that was most likely meant, or what all options are if the value is of another type than each of them. */
-function problemsOfUnion({ errors, message }: z.core.$ZodIssueInvalidUnion): DocumentProblem[] {
+function problemsOfUnion({ errors, message }: z.core.$ZodIssueInvalidUnion): FoundProblem[] {
   const isNone = errors.every((issues) => issues.every(({ code, path }) => path.length === 0 && code !== 'unrecognized_keys'));
   if (isNone && message !== noWords) return [{ path: [], message }];
   const [closest] = errors.toSorted((a, b) => distanceOf(a) - distanceOf(b) || a.length - b.length || misspells(b) - misspells(a));
@@ -147,15 +155,16 @@ export async function uncompilable(document: Document): Promise<DocumentProblem[
 }
 
 /**
- * Expressions and JSON Schemas that cannot be used, in a document that has other problems. Without a bound on their number: for authors who check
- * their own files, not for a server.
+ * Expressions and JSON Schemas that cannot be used, in a document that has other problems.
+ * @param atMost how many are looked at; default: all, for authors who check their own files. @param owner the tenant; default: nobody
  */
-export async function uncompilableParts(input: unknown): Promise<DocumentProblem[]> {
+export async function uncompilableParts(input: unknown, { atMost = Infinity, owner = '' } = {}): Promise<DocumentProblem[]> {
   const problems: DocumentProblem[] = [];
-  for (const { mark, value, path } of marksWithin(input)) {
+  const parts = marksWithin(input).filter(({ mark: { kind } }) => kind === 'expression' || kind === 'jsonSchema');
+  for (const { mark, value, path } of parts.slice(0, atMost)) {
     if (mark.kind === 'expression' && typeof value === 'string') problems.push(...refusal(path, () => compileExpression(value)));
     if (mark.kind === 'jsonSchema' && typeof value === 'object' && value !== null && !Array.isArray(value))
-      problems.push(...(await schemaProblems(value, path, '')));
+      problems.push(...(await schemaProblems(value, path, owner)));
   }
   return problems;
 }
@@ -235,10 +244,10 @@ function missingKey(document: Document): DocumentProblem[] {
  * @param known the documents of the tenant as they will be
  */
 export function unknownReferences(
-  document: Document,
+  references: readonly Reference[],
   known: readonly { readonly kind: DocumentKind; readonly name: string }[],
 ): DocumentProblem[] {
-  return referencesOf(document).flatMap(({ kinds, name, path }) => {
+  return references.flatMap(({ kinds, name, path }) => {
     const names = known.filter(({ kind }) => kinds.includes(kind)).map((one) => one.name);
     if (names.includes(name)) return [];
     return [{ path, message: `names no ${kinds.map(inWords).join(' or ')} of this tenant: ${name}${didYouMean(name, names)}` }];

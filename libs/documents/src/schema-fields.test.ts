@@ -35,7 +35,7 @@ const answer = z.union([
 ]);
 
 test.each([
-  ['a wrong word is told by its field', { review: 'approve' }, ['review: must be one of approved, rejected']],
+  ['a wrong word is told by its field', { review: 'approve' }, ['review: must be one of approved, rejected; did you mean approved?']],
   [
     'a misspelt field by the option that has it',
     { reviw: 'approved' },
@@ -48,8 +48,12 @@ test.each([
 
 test('a union in a union is told by all types that it may have', () => {
   expect(problems(z.union([answer, z.array(answer)]), true)).toEqual([': must be an object or a list']);
-  expect(problems(z.union([answer, z.array(answer)]), { review: 'approve' })).toEqual(['review: must be one of approved, rejected']);
-  expect(problems(z.union([answer, z.array(answer)]), [{ review: 'approve' }])).toEqual(['0.review: must be one of approved, rejected']);
+  expect(problems(z.union([answer, z.array(answer)]), { review: 'approve' })).toEqual([
+    'review: must be one of approved, rejected; did you mean approved?',
+  ]);
+  expect(problems(z.union([answer, z.array(answer)]), [{ review: 'approve' }])).toEqual([
+    '0.review: must be one of approved, rejected; did you mean approved?',
+  ]);
 });
 
 test('a union says what its own words say, if the value is none of it', () => {

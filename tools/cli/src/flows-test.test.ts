@@ -237,8 +237,8 @@ test('a case that cannot be tested is named with its place, and the others are t
 });
 
 test.each([
-  ['{ review: approve }', /answers\.assess\.review: must be one of approved, rejected, expired$/],
-  ['{ fails: operation.timeot }', /answers\.assess\.fails: must be one of model\.unavailable, .*operation\.timeout/],
+  ['{ review: approve }', /answers\.assess\.review: must be one of approved, rejected, expired; did you mean approved\?$/],
+  ['{ fails: operation.timeot }', /answers\.assess\.fails: must be one of model\.unavailable, .*operation\.timeout.*; did you mean operation\.timeout\?$/],
   ['{ reviw: approved }', /answers\.assess\.reviw: is not a field that belongs here; did you mean review\?/],
 ])('a wrong word in an answer is told by its own field: %s', async (answer, told) => {
   const { code, notes } = await testing(`answers: { assess: ${answer} }`);

@@ -185,7 +185,7 @@ test('of documents with mistakes none is saved, and every mistake is named by it
   expect(refused.violations?.map(({ path, message }) => `${path.join('.')}: ${message}`)).toEqual([
     'input.documents.1.spec.url: must be an http or https address',
     `input.documents.3.metadata.name: is given twice: ${tenant}/Flow/triage`,
-    `input.documents.4.kind: must be one of ${documentKinds.join(', ')}`,
+    `input.documents.4.kind: must be one of ${documentKinds.join(', ')}; did you mean Flow?`,
   ]);
   const unopened = await apply(tenant, [owner!, { ...broken, spec: { ...broken.spec, url: 'https://x.example' } }]);
   expect(unopened.violations).toEqual([
@@ -195,6 +195,40 @@ test('of documents with mistakes none is saved, and every mistake is named by it
     },
   ]);
   expect(await server.data({ operatorIn: tenant }, '{ documents { name } }')).toEqual({ documents: [] });
+});
+
+test('what is wrong with a document is told at once, however deep it lies, and beside what is wrong with others', async () => {
+  const tenant = uniqueName('tenant');
+  const [owner] = all(tenant);
+  const invalid = {
+    on: { sources: ['nosuch', 'shop'] },
+    steps: [
+      { id: 'a', map: { expression: 'event.(' } },
+      { id: 'b', infr: {} },
+    ],
+  };
+  const refused = await apply(tenant, [
+    document(tenant, 'Flow', 'invalid', invalid),
+    document(tenant, 'Flow', 'valid', { on: { sources: ['shp', 'broken'] }, steps: [{ id: 'a', call: { flow: 'invalid' } }] }),
+    document(tenant, 'Source', 'shop', { scheme: 'api-key', type: 'body.(' }),
+    document(tenant, 'Source', 'broken', { scheme: 'strip' }),
+    document(tenant, 'Destination', 'cards', { kind: 'operation', connection: 'stripe', operation: 'createRefud', input: 'payload' }),
+    document(tenant, 'Connection', 'stripe', { connector: 'stripe', auth: { kind: 'bearer', token: { value: 'sk_test_1' } } }),
+    document(tenant, 'Connection', 'other', { connector: 'strpe', auth: { kind: 'none' } }),
+    owner!,
+  ]);
+  const told = refused.violations!.map(({ path, message }) => `${path.slice(2).join('.')}: ${message}`);
+  expect(told.map((one) => one.replace(/must be one of .*;/, 'must be one of …;').replace(/ \((?:at|it has|Millrace).*$/, ''))).toEqual([
+    '0.spec.steps.1.infr: is not a field that belongs here; did you mean infer?',
+    '0.spec.steps.1: must have exactly one of branch, call, deliver, enrich, forEach, infer, map, review, validate, wait; it has none',
+    '0.spec.steps.0.map.expression: Expected ")" before end of expression',
+    '0.spec.on.sources.0: names no source or schedule or pull of this tenant: nosuch',
+    '1.spec.on.sources.0: names no source or schedule or pull of this tenant: shp; did you mean shop?',
+    '2.spec.type: Expected ")" before end of expression',
+    '3.spec.scheme: must be one of …; did you mean stripe?',
+    '4.spec.operation: names no operation of stripe: createRefud; did you mean createRefund?',
+    '6.spec.connector: names no connector of Millrace or of this tenant: strpe; did you mean stripe?',
+  ]);
 });
 
 test('a flow that would call itself through flows that are stored is refused with the way back', async () => {
@@ -522,6 +556,7 @@ describe('documents that are removed with an apply', () => {
       'remove.0.name: is also among the documents: Destination/crm; leave it out of one of the two',
       `remove.1.name: is the tenant itself: ${tenant}; remove it alone, with removeDocument`,
       'remove.3.name: is given twice: Flow/triage',
+      'remove.2.name: names no document of this tenant: Flow/triage',
     ]);
     expect(messages(await change(tenant, [destination!], [triage]))).toEqual([
       'remove.0.name: names no document of this tenant: Flow/triage',

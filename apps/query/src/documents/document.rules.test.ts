@@ -2,7 +2,18 @@ import { describe, expect, test } from 'vitest';
 import type { Principal, StoredApiKey } from '#libs/auth';
 import { document } from '#libs/contracts';
 import type { Document } from '#libs/contracts';
-import { inUse, irremovable, keysInForce, misdirected, misplaced, missing, nameOf, rowsAfter, unremovable } from './document.rules.js';
+import {
+  inUse,
+  irremovable,
+  keysInForce,
+  misdirected,
+  misplaced,
+  missing,
+  nameOf,
+  rowsAfter,
+  withThoseThatName,
+  unremovable,
+} from './document.rules.js';
 import type { NamedDocument } from './document.rules.js';
 
 const documentOf = (kind: string, metadata: object, spec: object): Document =>
@@ -42,11 +53,14 @@ describe('a removal', () => {
     expect(messages(irremovable(nameOf(tenant), 0, [nameOf(tenant)], []))).toEqual([
       'is the tenant itself: acme; remove it alone, with removeDocument',
     ]);
-    expect(messages(irremovable(nameOf(crm), 0, [nameOf(crm)], [crm]))).toEqual([
+    expect(messages(irremovable(nameOf(crm), 0, [nameOf(crm)], [nameOf(crm)]))).toEqual([
       'is also among the documents: Destination/crm; leave it out of one of the two',
     ]);
     const twice = [nameOf(crm), nameOf(crm)];
-    expect(twice.map((each, at) => messages(irremovable(each, at, twice, [triage])))).toEqual([[], ['is given twice: Destination/crm']]);
+    expect(twice.map((each, at) => messages(irremovable(each, at, twice, [nameOf(triage)])))).toEqual([
+      [],
+      ['is given twice: Destination/crm'],
+    ]);
   });
 
   test('is of a stored document that nothing uses after the change', () => {
@@ -66,15 +80,20 @@ test('after the change, what is given takes the place of what is stored', () => 
   expect(rowsAfter([row(tenant), before], [triage])).toEqual([row(tenant), row(triage)]);
 });
 
-test('what a document names is stored or given', () => {
-  expect(missing(triage, [], [row(tenant), row(crm)])).toEqual([]);
-  expect(missing(triage, [tenant, crm], [])).toEqual([]);
-  expect(missing(triage, [], [row(tenant)])).toMatchObject([{ path: ['spec', 'steps', 0, 'deliver', 'destination'].map(String) }]);
+test('what stands beside a document that cannot be read is told only of documents that name it neither directly nor through others', () => {
+  const named = withThoseThatName([nameOf(crm)], [row(tenant), row(crm), row(triage)]);
+  expect(named.map(({ kind, name }) => `${kind}/${name}`)).toEqual(['Destination/crm', 'Flow/triage']);
+  expect(withThoseThatName([nameOf(triage)], [row(crm), row(triage)])).toHaveLength(1);
+});
+
+test('what a document names is known', () => {
+  expect(missing(triage, [row(tenant), row(crm)])).toEqual([]);
+  expect(missing(triage, [row(tenant)])).toMatchObject([{ path: ['spec', 'steps', 0, 'deliver', 'destination'].map(String) }]);
   const renamed = { ...crm, metadata: { ...crm.metadata, name: 'crn' } } as Document;
-  expect(missing(triage, [renamed], [row(tenant)])).toMatchObject([
+  expect(missing(triage, [row(tenant), row(renamed)])).toMatchObject([
     { message: 'names no destination of this tenant: crm; did you mean crn?' },
   ]);
-  expect(missing(crm, [], [])).toEqual([
+  expect(missing(crm, [])).toEqual([
     { path: ['metadata', 'tenant'], message: 'names no tenant: acme; apply its Tenant document first, or with this one' },
   ]);
 });

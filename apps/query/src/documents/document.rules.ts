@@ -29,11 +29,11 @@ function twice(named: DocumentName, at: number, all: readonly DocumentName[], pa
 }
 
 /** Problems of a removal that the request alone shows. */
-export function irremovable(named: DocumentName, at: number, remove: readonly DocumentName[], given: readonly Document[]): Violation[] {
+export function irremovable(named: DocumentName, at: number, remove: readonly DocumentName[], given: readonly DocumentName[]): Violation[] {
   const path = ['remove', String(at), 'name'];
   const { kind, name } = named;
   if (kind === 'Tenant') return [{ path, message: `is the tenant itself: ${name}; remove it alone, with removeDocument` }];
-  if (given.some((document) => isSame(nameOf(document), named)))
+  if (given.some((one) => isSame(one, named)))
     return [{ path, message: `is also among the documents: ${kind}/${name}; leave it out of one of the two` }];
   return twice(named, at, remove, path);
 }
@@ -77,13 +77,12 @@ export function misplaced({ tenant, actor }: Principal, document: Document): Doc
   return document.kind === 'Tenant' && actor !== 'operator' ? [{ path: ['kind'], message: 'Tenant is for the operator’s key' }] : [];
 }
 
-/** References of the document to what neither the apply nor the tenant has. */
-export function missing(document: Document, given: readonly Document[], stored: readonly NamedDocument[]): DocumentProblem[] {
-  const known = [...stored.map(({ kind, name }) => ({ kind, name })), ...given.map(nameOf)];
+/** References of the document to what neither the apply nor the tenant has. @param known the names of all of these */
+export function missing(document: Document, known: readonly DocumentName[]): DocumentProblem[] {
   const tenant = tenantOf(document);
   if (!known.some((one) => isSame(one, { kind: 'Tenant', name: tenant })))
     return [{ path: ['metadata', 'tenant'], message: `names no tenant: ${tenant}; apply its Tenant document first, or with this one` }];
-  return unknownReferences(document, known);
+  return unknownReferences(referencesOf(document), known);
 }
 
 /** Two documents that events come from, of which no event could say from which of the two it came. */
@@ -135,6 +134,21 @@ export async function unserved(document: Document, after: readonly NamedDocument
     ),
   );
   return [...own, ...broken.flat()];
+}
+
+/** These documents, and those of a tenant that name one of them, directly or through others: what they say beside each other is not known yet. */
+export function withThoseThatName(begin: readonly DocumentName[], after: readonly NamedDocument[]): DocumentName[] {
+  const found = [...begin];
+  for (let at = 0; at < found.length; at += 1) {
+    const users = after.filter((row) => namesOf(row.document).some((named) => isSame(named, found[at]!)));
+    found.push(...users.filter((user) => !found.some((one) => isSame(one, user))));
+  }
+  return found;
+}
+
+function namesOf(document: Document): DocumentName[] {
+  const named = referencesOf(document).flatMap(({ kinds, name }) => kinds.map((kind) => ({ kind, name })));
+  return document.kind === 'Connection' ? [...named, { kind: 'Connector', name: document.spec.connector }] : named;
 }
 
 function lookupIn(after: readonly NamedDocument[]): DocumentLookup {

@@ -1,9 +1,19 @@
 import { Injectable } from '@nestjs/common';
 import { SecretUnbound, requireScope } from '#libs/auth';
 import type { Principal } from '#libs/auth';
-import { NotFound, canHoldSecrets, document as documentSchema } from '#libs/contracts';
-import type { BudgetSpec, Document, DocumentKind } from '#libs/contracts';
-import { FlowCalls, documentIdOf, doubtsAbout, readAs, readDocument, repeatedDocument, uncompilable } from '#libs/documents';
+import { NotFound, canHoldSecrets, document as documentSchema, documentKinds, referencesWithin } from '#libs/contracts';
+import type { BudgetSpec, Document, DocumentKind, Reference } from '#libs/contracts';
+import {
+  FlowCalls,
+  documentIdOf,
+  doubtsAbout,
+  readAs,
+  readDocument,
+  repeatedDocument,
+  uncompilable,
+  uncompilableParts,
+  unknownReferences,
+} from '#libs/documents';
 import type { DocumentProblem, AllowedAddresses } from '#libs/documents';
 import { HttpClient } from '#libs/http';
 import { ApiKeyTable, DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
@@ -41,7 +51,9 @@ import {
   rowsAfter,
   unremovable,
   unserved,
+  withThoseThatName,
 } from './document.rules.js';
+import type { NamedDocument } from './document.rules.js';
 import { StoredSecrets } from '../stored-secrets/stored-secrets.js';
 import type { StoredSecretReading } from '../stored-secrets/stored-secrets.js';
 import { RequestAbandoned } from '../operations/request.errors.js';
@@ -95,10 +107,10 @@ export class DocumentService {
     input: ApplyDocumentsInput,
     isAbandoned: () => boolean,
   ): Promise<{ changes: DocumentChange[]; warnings: DocumentWarning[] }> {
-    const { documents, warnings } = await this.read(principal, input.documents, isAbandoned);
+    const read = await this.read(principal, input.documents, isAbandoned);
     const doubts: DocumentWarning[] = [];
-    const changes = await this.saveAll(principal, documents, input, doubts);
-    return { changes, warnings: [...warnings, ...doubts] };
+    const changes = await this.saveAll(principal, read, input, doubts);
+    return { changes, warnings: [...read.warnings, ...doubts] };
   }
 
   /**
@@ -106,44 +118,43 @@ export class DocumentService {
    * @throws InputInvalid with paths that begin with `documents.0`; RequestAbandoned
    */
   async checked(principal: Principal, given: unknown, isAbandoned: () => boolean): Promise<Document> {
-    const { documents } = await this.read(principal, [given], isAbandoned);
-    await this.saveAll(principal, documents, { documents: [], dryRun: true }, []);
-    return documents[0]!;
+    const read = await this.read(principal, [given], isAbandoned);
+    await this.saveAll(principal, read, { documents: [], dryRun: true }, []);
+    return read.placed[0]!.document;
   }
 
-  /** @param doubts gets the doubts about documents as they are beside each other */
+  /**
+   * Tells of everything that is wrong with the documents, each and beside the others, before it saves any.
+   * @param doubts gets the doubts about documents as they are beside each other
+   */
   private async saveAll(
     principal: Principal,
-    given: readonly Document[],
+    read: ReadDocuments,
     input: ApplyDocumentsInput,
     doubts: DocumentWarning[],
   ): Promise<DocumentChange[]> {
+    const given = read.placed.map(({ document }) => document);
     const expected = input.expectedVersions ?? [];
     const remove = input.remove ?? [];
-    refuse([
-      ...remove.flatMap((named, at) => irremovable(named, at, remove, given)),
-      ...expected.flatMap((each, at) => misdirected(each, at, expected, [...given.map(nameOf), ...remove])),
-    ]);
+    const unread = read.unread.flatMap((one) => one.names);
+    const names = [...given.map(nameOf), ...unread];
+    const violations = [
+      ...read.violations,
+      ...remove.flatMap((named, at) => irremovable(named, at, remove, names)),
+      ...expected.flatMap((each, at) => misdirected(each, at, expected, [...names, ...remove])),
+    ];
     try {
       return await this.database.asTenant(principal.tenant, async (session) => {
         await this.table.lock(session, principal.tenant);
         const stored = await this.table.current(session, principal.tenant);
-        refuseVersions(expected, stored);
-        const kept = stored.filter((row) => !remove.some((named) => isSame(named, row)));
+        if (violations.length === 0) refuseVersions(expected, stored);
+        const removed = remove.filter((_, at) => !isAmong(violations, 'remove', at));
+        const kept = stored.filter((row) => ![...removed, ...unread].some((named) => isSame(named, row)));
         const after = rowsAfter(kept, given);
-        const calls = new FlowCalls(after.map(({ document }) => document));
-        refuse([
-          ...given.flatMap((document, at) =>
-            [...missing(document, given, kept), ...ambiguous(document, after)].map((problem) => violation(at, problem)),
-          ),
-          ...given.flatMap((document, at) => calls.problemsOf(document).map((problem) => violation(at, problem))),
-          ...remove.flatMap((named, at) => unremovable(named, at, stored, after)),
-        ]);
-        const unfit = await Promise.all(
-          given.map(async (document, at) => (await unserved(document, after, this.allowed)).map((problem) => violation(at, problem))),
+        refuse(byDocument([...violations, ...(await this.violationsAmong({ ...read, violations }, { after, stored, remove }))]));
+        doubts.push(
+          ...read.placed.flatMap(({ at, document }) => doubtsAmong(document, after, this.allowed).map((doubt) => violation(at, doubt))),
         );
-        refuse(unfit.flat());
-        doubts.push(...given.flatMap((document, at) => doubtsAmong(document, after, this.allowed).map((doubt) => violation(at, doubt))));
         const needed = await this.unendedRuns.needing(session, principal.tenant, remove);
         doubts.push(...needed.flatMap((message, at) => (message === undefined ? [] : [{ path: ['remove', String(at), 'name'], message }])));
         const saved = await this.save(session, principal, given, { stored, expected });
@@ -156,6 +167,34 @@ export class DocumentService {
       if (error instanceof DocumentVersionMismatch) throw changedMeanwhile(error, expected);
       throw error;
     }
+  }
+
+  /** What is wrong with documents beside each other, and with removals. What depends on a document that is wrong by itself is left for later. */
+  private async violationsAmong(
+    { placed, unread, violations }: ReadDocuments,
+    { after, stored, remove }: { after: readonly NamedDocument[]; stored: readonly DocumentRow[]; remove: readonly DocumentName[] },
+  ): Promise<Violation[]> {
+    const unreadNames = unread.flatMap(({ names }) => names);
+    const known = [...after, ...unreadNames];
+    const calls = new FlowCalls(after.map(({ document }) => document));
+    const found = placed.map(({ at, document }) =>
+      [...missing(document, known), ...ambiguous(document, after), ...calls.problemsOf(document)].map((problem) => violation(at, problem)),
+    );
+    const wrong = placed
+      .filter(({ at }, place) => found[place]!.length > 0 || isAmong(violations, 'documents', at))
+      .map(({ document }) => nameOf(document));
+    const undecided = withThoseThatName([...unreadNames, ...wrong], after);
+    const decided = placed.filter(({ document }) => !undecided.some((one) => isSame(one, nameOf(document))));
+    const unfit = await Promise.all(
+      decided.map(async ({ at, document }) => (await unserved(document, after, this.allowed)).map((problem) => violation(at, problem))),
+    );
+    const unknown = unread.flatMap(({ at, references }) => unknownReferences(references, known).map((problem) => violation(at, problem)));
+    return [
+      ...found.flat(),
+      ...unknown,
+      ...unfit.flat(),
+      ...remove.flatMap((named, at) => (isAmong(violations, 'remove', at) ? [] : unremovable(named, at, stored, after))),
+    ];
   }
 
   async remove(principal: Principal, input: RemoveDocumentInput): Promise<{ change: DocumentChange; warnings: DocumentWarning[] }> {
@@ -225,31 +264,29 @@ export class DocumentService {
     };
   }
 
-  /** The documents with their secrets in the clear. Each takes its turn. */
-  private async read(
-    principal: Principal,
-    inputs: readonly unknown[],
-    isAbandoned: () => boolean,
-  ): Promise<{ documents: readonly Document[]; warnings: DocumentWarning[] }> {
-    const violations: Violation[] = [];
-    const warnings: DocumentWarning[] = [];
-    const documents: Document[] = [];
+  /** The documents with their secrets in the clear, and everything that is wrong with each by itself. Each takes its turn. */
+  private async read(principal: Principal, inputs: readonly unknown[], isAbandoned: () => boolean): Promise<ReadDocuments> {
+    const all: ReadDocuments = { placed: [], unread: [], violations: [], warnings: [] };
     const ids = inputs.map(documentIdOf);
     const modelLists = [...(await this.modelProviders.list(principal.tenant)), ...(await this.models.lists(principal.tenant, inputs))];
     const reading = this.storedSecrets.reading(principal.tenant);
     for (const [at, input] of inputs.entries()) {
       const given = await this.turns.take(principal.tenant, () => accept(principal, input));
-      const { problems, opened } = 'problems' in given ? given : await this.opened(given.document, reading);
-      violations.push(...[...problems, ...repeatedDocument(ids, at)].map((problem) => violation(at, problem)));
-      if (opened !== undefined) {
-        documents.push(opened);
-        violations.push(...(await uncompilable(opened)).map((problem) => violation(at, problem)));
-        warnings.push(...[...doubtsAbout(opened, modelLists), ...(await this.spentAlready(opened))].map((doubt) => violation(at, doubt)));
+      const { problems, document } = 'document' in given ? await this.opened(given.document, reading) : { ...given, document: undefined };
+      const parts =
+        document === undefined
+          ? await uncompilableParts(input, { atMost: mostPartsChecked, owner: principal.tenant })
+          : await uncompilable(document);
+      all.violations.push(...[...problems, ...parts, ...repeatedDocument(ids, at)].map((problem) => violation(at, problem)));
+      if (document === undefined) all.unread.push({ at, ...saidBy(principal.tenant, input) });
+      else {
+        all.placed.push({ at, document });
+        const doubts = problems.length > 0 ? [] : [...doubtsAbout(document, modelLists), ...(await this.spentAlready(document))];
+        all.warnings.push(...doubts.map((doubt) => violation(at, doubt)));
       }
       if (isAbandoned()) throw new RequestAbandoned();
     }
-    refuse(violations);
-    return { documents, warnings };
+    return all;
   }
 
   /** A budget that is below what its period has had already. */
@@ -266,18 +303,18 @@ export class DocumentService {
     ];
   }
 
-  /** The document with its secrets in the clear, and what is wrong with them. @throws SecretStoreUnavailable */
+  /** The document with its secrets in the clear, as far as nothing is wrong with them. @throws SecretStoreUnavailable */
   private async opened(
     given: Document,
     reading: StoredSecretReading,
-  ): Promise<{ problems: readonly DocumentProblem[]; opened?: Document }> {
+  ): Promise<{ problems: readonly DocumentProblem[]; document: Document }> {
     const { document, problems } = await reading.filled(given);
-    if (problems.length > 0) return { problems };
+    if (problems.length > 0) return { problems, document: given };
     const read = document === given ? undefined : readAs(documentSchema, document); // secrets of the store have not been looked at yet
-    if (read !== undefined && 'problems' in read) return read;
+    if (read !== undefined && 'problems' in read) return { problems: read.problems, document: given };
     const unreadable: DocumentProblem[] = [];
     const opened = this.secrets.openedAsGiven(document, (path, error) => unreadable.push({ path, message: refusalOf(error) }));
-    return { problems: unreadable, opened };
+    return { problems: unreadable, document: opened };
   }
 
   private async save(
@@ -312,15 +349,36 @@ export class DocumentService {
   }
 }
 
-/** The document, or what is wrong with it by itself. */
-function accept(
-  principal: Principal,
-  input: unknown,
-): { document: Document } | { problems: readonly DocumentProblem[]; opened?: undefined } {
+/** The documents of one request. */
+interface ReadDocuments {
+  /** Those that fit their schema and stand where they may, by their place in the request. */
+  readonly placed: { readonly at: number; readonly document: Document }[];
+  /** The others, as far as they have names. */
+  readonly unread: { readonly at: number; readonly names: readonly DocumentName[]; readonly references: readonly Reference[] }[];
+  readonly violations: Violation[];
+  readonly warnings: DocumentWarning[];
+}
+
+/** The most expressions and schemas that are looked at in a document that does not fit its schema: its size is not bounded by that then. */
+const mostPartsChecked = 200;
+
+/** The document, or what is wrong with its form or its place. */
+function accept(principal: Principal, input: unknown): { document: Document } | { problems: readonly DocumentProblem[] } {
   const read = readDocument(input);
   if ('problems' in read) return read;
   const problems = misplaced(principal, read.document);
   return problems.length > 0 ? { problems } : read;
+}
+
+/** The name that others would name the document by, although it cannot be read, and what it names itself. Nothing if it is another tenant's. */
+function saidBy(owner: string, input: unknown): Pick<ReadDocuments['unread'][number], 'names' | 'references'> {
+  const [tenant, kind, name] = documentIdOf(input)?.split('/') ?? [];
+  if (tenant !== owner || name === undefined || !isDocumentKind(kind)) return { names: [], references: [] };
+  return { names: [{ kind, name }], references: referencesWithin(input).slice(0, mostPartsChecked) };
+}
+
+function isDocumentKind(kind: unknown): kind is DocumentKind {
+  return documentKinds.some((one) => one === kind);
 }
 
 function nextFiresOf(document: Document): Date[] | null {
@@ -348,6 +406,17 @@ const effects = {
 
 function violation(at: number, { path, message }: DocumentProblem): Violation {
   return { path: ['documents', String(at), ...path], message };
+}
+
+/** True if something is wrong with the entry at this place of a list of the request. */
+function isAmong(violations: readonly Violation[], list: string, at: number): boolean {
+  return violations.some(({ path }) => path[0] === list && path[1] === String(at));
+}
+
+/** In the order of the documents of the request; what concerns none of them comes last. */
+function byDocument(violations: readonly Violation[]): Violation[] {
+  const placeOf = ({ path: [list, at] }: Violation): number => (list === 'documents' ? Number(at) : Infinity);
+  return [...Map.groupBy(violations, placeOf)].toSorted(([one], [other]) => one - other).flatMap(([, group]) => group);
 }
 
 function refuse(violations: readonly Violation[]): void {

@@ -69,8 +69,19 @@ export interface Reference {
 
 /** The names of other documents of the tenant that this one names. */
 export function referencesOf(doc: Document): Reference[] {
-  return marksOf(doc).flatMap(({ mark, value, path }) =>
-    mark.kind === 'reference' ? [{ kinds: [mark.to].flat() as DocumentKind[], name: value as string, path }] : [],
+  return referencesAmong(marksOf(doc));
+}
+
+/** The same of what may be no valid document, as far as its parts fit. */
+export function referencesWithin(input: unknown): Reference[] {
+  return referencesAmong(marksWithin(input));
+}
+
+function referencesAmong(marks: readonly MarkedValue[]): Reference[] {
+  return marks.flatMap(({ mark, value, path }) =>
+    mark.kind === 'reference' && typeof value === 'string'
+      ? [{ kinds: [mark.to].flat() as DocumentKind[], name: value, path }]
+      : [],
   );
 }
 
