@@ -32,12 +32,12 @@ export type TrialDecision =
 /** Decides a review of a trial. */
 export type TrialReview = (step: string, request: ReviewRequest) => Promise<TrialDecision>;
 
-/** Finds the decision that a person has made about the same question; undefined: there is none. */
-export type KnownDecision = (step: string, request: ReviewRequest) => Promise<ReviewEnd | undefined>;
+/** Finds the decisions that people have made about the same questions, by the paths of their steps. */
+export type KnownDecisions = (asked: ReadonlyMap<string, ReviewRequest>) => Promise<ReadonlyMap<string, ReviewEnd>>;
 
 /** Lets every review expire: nobody looks at a trial. */
 const unreviewed: TrialReview = () => Promise.resolve({ outcome: 'expired' });
-const noneKnown: KnownDecision = () => Promise.resolve(undefined);
+const noneKnown: KnownDecisions = () => Promise.resolve(new Map());
 
 export interface TrialOptions {
   /** The flows that it may call. Default: none. */
@@ -53,7 +53,7 @@ export interface TrialOptions {
   /** Told when a run would have begun to wait: all steps that need none that waits have ended. */
   readonly onWait?: () => void;
   /** Finds decisions of its reviews that are known before anybody is asked. A run would not wait for them. Default: none is. */
-  readonly known?: KnownDecision;
+  readonly known?: KnownDecisions;
   /** Decides its other reviews. Default: they expire. */
   readonly decide?: TrialReview;
   /** Reads the events that may end a wait. Default: there are none. */
@@ -209,12 +209,10 @@ class TrialJournal implements StepJournal {
   /** Ends reviews whose decisions are known. The rest waits only once no step is left that can be done without it. @returns false if none is known */
   private async endKnown(): Promise<boolean> {
     const { known = noneKnown } = this.options;
-    const before = this.ends.size;
-    for (const [step, request] of this.asked) {
-      const end = await known(step, request);
-      if (end !== undefined) this.ends.set(step, end);
-    }
-    if (this.ends.size === before) return false;
+    if (this.asked.size === 0) return false;
+    const ends = await known(this.asked);
+    if (ends.size === 0) return false;
+    for (const [step, end] of ends) this.ends.set(step, end);
     this.asked.clear();
     this.waiting.clear();
     return true;

@@ -18,5 +18,5 @@ export type {
 } from './operations.js';
 export type { CallRecord, CompiledStep, ReviewEnd, ReviewRequest, StepFailure, StepWork, WaitEnd, WaitRequest } from './step.js';
 export { onlyStep, tryFlow } from './flow.trial.js';
-export type { KnownDecision, Trial, TrialDecision, TrialOptions, TrialReview } from './flow.trial.js';
+export type { KnownDecisions, Trial, TrialDecision, TrialOptions, TrialReview } from './flow.trial.js';
 export { excludedBy, meetsCondition } from './flow.trigger.js';

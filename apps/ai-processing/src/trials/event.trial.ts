@@ -66,7 +66,7 @@ export class EventTrial {
     const isMatch = await this.isMatch(flow, event);
     const stored = await this.storedResults(toTry);
     const services = new TriedServices(this.services, (step) => stored.get(step));
-    const decisions = new StoredDecisions(() => this.decidedReviews(toTry));
+    const decisions = new StoredDecisions((steps) => this.decidedReviews(toTry, steps));
     const watch = new Stopwatch();
     const costs = new StepCosts();
     const inputs = new Map<string, Json>();
@@ -74,7 +74,7 @@ export class EventTrial {
       onCall: (step, request) => request.kind === 'model' && costs.add(step, request),
       onInput: (step, input) => inputs.set(step, input),
       onWait: () => (services.hasWaited = true),
-      known: (step, request) => decisions.of(step, request),
+      known: (asked) => decisions.of(asked),
       arrivals: ({ types = [], dueAt }, after) =>
         this.waits.arrivals(event, { types: types.map(likePattern), dueAt: dueAfter(event, dueAt, watch) }, after),
     };
@@ -187,8 +187,8 @@ export class EventTrial {
     return new Map(rows.map(({ step, state, output }) => [step, { state, output }]));
   }
 
-  private decidedReviews({ trial, base }: EventToTry): Promise<ReadonlyMap<string, DecidedReview>> {
-    return base === undefined ? Promise.resolve(new Map<string, DecidedReview>()) : this.table.decidedReviews(trial.tenant, base.id);
+  private decidedReviews({ trial, base }: EventToTry, steps: readonly string[]): Promise<DecidedReview[]> {
+    return base === undefined ? Promise.resolve([]) : this.table.decidedReviews(trial.tenant, base.id, steps);
   }
 
   /** The deliveries as they would be sent. One of which that cannot be told would give the run up. */

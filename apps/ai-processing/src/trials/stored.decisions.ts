@@ -6,14 +6,18 @@ import type { DecidedReview, ReviewSource, TriedStep, TrialOutcome } from './tri
 /** The decisions of people about a stored run, for the reviews of a trial that ask the same. */
 export class StoredDecisions {
   private readonly sources = new Map<string, { readonly reviewSource: ReviewSource; readonly reviewId?: string }>();
-  private reviews: Promise<ReadonlyMap<string, DecidedReview>> | undefined;
 
-  /** @param read the reviews of the stored run that people have decided, by the paths of their steps; called with the first question */
-  constructor(private readonly read: () => Promise<ReadonlyMap<string, DecidedReview>>) {}
+  /** @param read reads the reviews of steps of the stored run that people have decided */
+  constructor(private readonly read: (steps: readonly string[]) => Promise<readonly DecidedReview[]>) {}
 
-  /** Undefined if nobody has decided this question: the review expires. */
-  async of(step: string, request: ReviewRequest): Promise<ReviewEnd | undefined> {
-    const review = (await (this.reviews ??= this.read())).get(step);
+  /** The decisions of these questions, by the paths of their steps. A question that nobody has decided is left out: its review expires. */
+  async of(asked: ReadonlyMap<string, ReviewRequest>): Promise<Map<string, ReviewEnd>> {
+    const reviews = new Map((await this.read([...asked.keys()])).map((review) => [review.step, review]));
+    const ends = [...asked].map(([step, request]) => [step, this.endOf(step, request, reviews.get(step))] as const);
+    return new Map(ends.filter((end): end is [string, ReviewEnd] => end[1] !== undefined));
+  }
+
+  private endOf(step: string, request: ReviewRequest, review: DecidedReview | undefined): ReviewEnd | undefined {
     if (review === undefined || !isSameQuestion(review, request)) {
       this.sources.set(step, { reviewSource: review === undefined ? 'nobody' : 'otherQuestion' });
       return undefined;

@@ -680,11 +680,12 @@ describe('a review that a person has decided', () => {
   type Marked = { id: string; reviewSource?: string; reviewId?: string; output: Json };
   const reviewOf = ({ steps }: OutcomeRow): Marked | undefined => (steps as Marked[]).find(({ id }) => id === 'approval');
 
-  /** Runs the current flow on the event, and has a person decide what it asks. */
+  /** Runs the current flow on the event, and has a person decide all that it asks. */
   async function decided(event: EventReceived, outcome: 'approved' | 'corrected' | 'rejected', value: Json = null): Promise<void> {
     await ran(event);
-    const told = await database.query<{ id: string }>(decideAs, [tenant, outcome, JSON.stringify(value)]);
-    for (const { id } of told) await runService().continueRun(id, event, context);
+    const decide = () => database.query<{ id: string }>(decideAs, [tenant, outcome, JSON.stringify(value)]);
+    for (let told = await decide(); told.length > 0; told = await decide())
+      for (const id of new Set(told.map((row) => row.id))) await runService().continueRun(id, event, context);
   }
   const reviews = () => database.query<{ id: string; run_id: string; state: string }>(reviewRows, [tenant]);
 
@@ -739,6 +740,30 @@ describe('a review that a person has decided', () => {
     expect(outcomes).toMatchObject([
       { stored_reviews: 0, expired_reviews: 1 },
       { stored_reviews: 0, expired_reviews: 1 },
+    ]);
+  });
+
+  test('keeps it for each item of a list, and for an output that a gate refused, by the paths of the steps', async () => {
+    answerWith(() => ({ topic: 7 }));
+    const ask = { id: 'ask', review: { proposal: 'error.output', schemaOf: 'assess', expiresAfter: 'P1D' } };
+    const mended = { ...infer, onError: { steps: [ask, { id: 'mended', map: { expression: 'steps.ask.value' } }] } };
+    const seen = { id: 'seen', review: { proposal: 'item', expiresAfter: 'P1D' } };
+    const each = { id: 'each', forEach: { items: '[1, 2, event.data.amount]', steps: [seen] } };
+    const version = await apply('Flow', 'triage', { steps: [mended, each], decision: '[steps.assess, steps.each.value]' });
+    await decided(eventOf(3), 'corrected', { topic: 'by hand' });
+    const { outcomes } = await tried({ version });
+    expect(outcomes).toMatchObject([{ change: 'same', obstacle: null, stored_reviews: 4, expired_reviews: 0 }]);
+    const more = { id: 'each', forEach: { items: '[1, 2, event.data.amount + 1]', steps: [seen] } };
+    const changed = await tried({ document: flowDocument({ steps: [mended, more], decision: '[steps.assess, steps.each.value]' }) });
+    expect(changed.outcomes).toMatchObject([{ change: 'different', stored_reviews: 3, expired_reviews: 1 }]);
+    const sources = (changed.outcomes[0]!.steps as Marked[]).flatMap(({ id, reviewSource }) =>
+      reviewSource ? [`${id} ${reviewSource}`] : [],
+    );
+    expect(sources.toSorted()).toEqual([
+      'assess/onError/ask stored',
+      'each/0/seen stored',
+      'each/1/seen stored',
+      'each/2/seen otherQuestion',
     ]);
   });
 

@@ -297,9 +297,9 @@ const decidedReviews = statement(
   `SELECT review.id, decided.step, proposal, default_value AS "defaultValue", schema, outcome, value, decided_by AS by, decision_reason AS reason,
      ended_at AS "endedAt"
    FROM (
-     SELECT id, step FROM review WHERE tenant_id = $1 AND run_id = $2
+     SELECT id, step FROM review WHERE tenant_id = $1 AND run_id = $2 AND step = ANY ($3)
      UNION ALL
-     SELECT review_id, step FROM step_result WHERE tenant_id = $1 AND run_id = $2 AND review_id IS NOT NULL) AS decided
+     SELECT review_id, step FROM step_result WHERE tenant_id = $1 AND run_id = $2 AND step = ANY ($3) AND review_id IS NOT NULL) AS decided
    JOIN review ON review.tenant_id = $1 AND review.id = decided.id
    WHERE review.state = 'decided'`,
 );
@@ -428,10 +428,9 @@ export class TrialStore {
     return new Map(rows.map((row) => [row.eventId, row]));
   }
 
-  /** The reviews of a run that people have decided, by the paths of their steps. */
-  async decidedReviews(tenant: string, runId: string): Promise<Map<string, DecidedReview>> {
-    const rows = await this.database.query<DecidedReview>(decidedReviews, [tenant, runId]);
-    return new Map(rows.map((row) => [row.step, row]));
+  /** The reviews of steps of a run that people have decided. */
+  decidedReviews(tenant: string, runId: string, steps: readonly string[]): Promise<DecidedReview[]> {
+    return this.database.query(decidedReviews, [tenant, runId, steps]);
   }
 
   /** @param all false: only those of `call` steps */
