@@ -3,7 +3,7 @@ import type { OnApplicationShutdown } from '@nestjs/common';
 import { messageOf } from '#libs/contracts';
 import { BatchWriter, TenantDatabase } from '#libs/persistence';
 import type { Subscription } from '#libs/persistence';
-import { wallTimeMs } from '#libs/time';
+import { sleep, wallTimeMs } from '#libs/time';
 import { gauge, logger } from '#libs/tracing';
 import { ChangeQueue } from '../event-changes/change-queue.js';
 import type { ChangeBatch } from '../event-changes/change-queue.js';
@@ -31,6 +31,7 @@ const maxReviews = 10_000;
 const maxReads = 200;
 /** A connection may break so long before that is noticed, and the clocks of this process and of Postgres may differ by so much. */
 const missedMs = 60_000;
+const betweenTriesMs = 250;
 
 const open = gauge('millrace_graphql_review_subscribers', 'Subscriptions to changes of reviews that are open.', {});
 const log = logger('reviews');
@@ -40,8 +41,11 @@ const log = logger('reviews');
 export class ReviewChanges implements OnApplicationShutdown {
   private readonly byTenant = new Map<string, Audience>();
   private listening: Promise<Subscription> | undefined;
-  /** When the connection broke; undefined while it holds. */
-  private lostAtMs: number | undefined;
+  /** The time since which changes may be missing: the connection broke, or one was not read. Undefined if none are. */
+  private missingSinceMs: number | undefined;
+  private isConnected = false;
+  private catchingUp: Promise<void> | undefined;
+  private readonly stopping = new AbortController();
 
   constructor(
     private readonly database: TenantDatabase,
@@ -68,33 +72,61 @@ export class ReviewChanges implements OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
+    this.stopping.abort();
     await (await this.listening)?.close();
+    await this.catchingUp;
   }
 
-  private listen(): Promise<Subscription> {
-    return this.database.listen(
+  private async listen(): Promise<Subscription> {
+    const since = wallTimeMs();
+    const miss = (): void => void (this.missingSinceMs ??= wallTimeMs());
+    const subscription = await this.database.listen(
       reviewsChannel,
-      (payload) =>
-        void this.heard(payload).catch((error: unknown) => log.warn({ reason: messageOf(error) }, 'a change of a review was not read')),
-      () => void (this.lostAtMs ??= wallTimeMs()),
+      (payload) => {
+        this.isConnected = true;
+        if (payload === '') return this.catchUp();
+        this.heard(payload).catch((error: unknown) => {
+          log.warn({ reason: messageOf(error) }, 'a change of a review was not read');
+          miss();
+          this.catchUp();
+        });
+      },
+      () => {
+        this.isConnected = false;
+        miss();
+      },
     );
+    if (!this.isConnected) this.missingSinceMs ??= since;
+    return subscription;
   }
 
   private async heard(payload: string): Promise<void> {
-    if (payload === '') return this.catchUp();
     const [tenant, id, change, at] = payload.split('/') as [string, string, ReviewChangeKind, string];
     const audience = this.byTenant.get(tenant);
     const review = await audience?.reviews.add(id);
     if (audience !== undefined && review != null) send(audience, { change, at: new Date(Number(at)), merged: 0, review });
   }
 
-  /** Sends what changed while no notice came. */
-  private async catchUp(): Promise<void> {
-    if (this.lostAtMs === undefined) return;
-    const since = new Date(this.lostAtMs - missedMs);
-    this.lostAtMs = undefined;
-    for (const [tenant, audience] of this.byTenant)
-      for (const changed of await this.table.changedSince(tenant, since)) send(audience, { ...changed, merged: 0 });
+  private catchUp(): void {
+    this.catchingUp ??= this.sendMissing().finally(() => (this.catchingUp = undefined));
+  }
+
+  /** Sends what may be missing. Tries again while the connection holds; where it does not, its return begins anew. */
+  private async sendMissing(): Promise<void> {
+    const { signal } = this.stopping;
+    while (this.missingSinceMs !== undefined && this.isConnected && !signal.aborted) {
+      const sinceMs = this.missingSinceMs;
+      this.missingSinceMs = undefined;
+      try {
+        for (const [tenant, audience] of this.byTenant)
+          for (const changed of await this.table.changedSince(tenant, new Date(sinceMs - missedMs)))
+            send(audience, { ...changed, merged: 0 });
+      } catch (error) {
+        log.warn({ reason: messageOf(error) }, 'changes of reviews were not read; trying again');
+        this.missingSinceMs = sinceMs;
+        await sleep(betweenTriesMs, signal).catch(() => undefined);
+      }
+    }
   }
 
   private audienceOf(tenant: string): Audience {
@@ -109,7 +141,8 @@ export class ReviewChanges implements OnApplicationShutdown {
     if (this.byTenant.size === 0) {
       void this.listening?.then((subscription) => subscription.close());
       this.listening = undefined;
-      this.lostAtMs = undefined;
+      this.missingSinceMs = undefined;
+      this.isConnected = false;
     }
     this.count();
   }
