@@ -143,6 +143,7 @@ export {
   stepOrder,
   stepsOfFlow,
   stepsWithin,
+  usualRequestType,
 } from './documents/flow.document.js';
 export type { FlowDocument, FlowSpec, FlowStep, OnRequest, StepKind, StepOrder, StepsWithin } from './documents/flow.document.js';
 export type { NestedStep } from './documents/nested-steps.js';

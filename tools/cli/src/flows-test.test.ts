@@ -238,7 +238,10 @@ test('a case that cannot be tested is named with its place, and the others are t
 
 test.each([
   ['{ review: approve }', /answers\.assess\.review: must be one of approved, rejected, expired; did you mean approved\?$/],
-  ['{ fails: operation.timeot }', /answers\.assess\.fails: must be one of model\.unavailable, .*operation\.timeout.*; did you mean operation\.timeout\?$/],
+  [
+    '{ fails: operation.timeot }',
+    /answers\.assess\.fails: must be one of model\.unavailable, .*operation\.timeout.*; did you mean operation\.timeout\?$/,
+  ],
   ['{ reviw: approved }', /answers\.assess\.reviw: is not a field that belongs here; did you mean review\?/],
 ])('a wrong word in an answer is told by its own field: %s', async (answer, told) => {
   const { code, notes } = await testing(`answers: { assess: ${answer} }`);
@@ -464,6 +467,33 @@ spec: { onRequest: { default: '1' }, steps: [{ id: seen, map: { expression: even
 `,
   );
   expect(await testing('expect: { decision: triage }')).toMatchObject({ code: 0 });
+});
+
+describe('a flow that takes requests alone, with a sample,', () => {
+  const quote = `apiVersion: millrace/v1
+kind: Flow
+metadata: { tenant: acme, name: quote }
+spec: { onRequest: { default: '1' }, steps: [{ id: seen, map: { expression: '[event.source, event.type, event.customer]' } }] }
+`;
+  const decision = async (sample: object, ...args: string[]): Promise<string> =>
+    (await flows(write('quote.yaml', quote), '--event', write('sample.json', JSON.stringify(sample)), ...args)).out
+      .split('\n')
+      .at(-1)!
+      .trim();
+
+  test('reads the type and the customer where the door reads them: from the body of the request', async () => {
+    expect(await decision({ type: 'quote.asked', customer: 'c-9', amount: 3 })).toBe('decision  ["quote","quote.asked","c-9"]');
+    expect(await decision({ customer: 'c-9', amount: 3 })).toBe('decision  ["quote","decision.requested","c-9"]');
+    expect(await decision({ type: 'quote.asked', data: { type: 'other' } })).toBe('decision  ["quote","quote.asked","sample"]');
+    expect(await decision({ type: 'quote.asked', amount: 3 }, '--type', 'quote.again')).toBe('decision  ["quote","quote.again","sample"]');
+  });
+
+  test('says what to do if the sample names another source', async () => {
+    expect(await decision({ source: 'shop', data: {} })).toMatch(
+      /^does not run: it has onRequest and no on, so it takes requests alone, .*--source quote\): its type is .*, its source shop/,
+    );
+    expect(await decision({ source: 'shop', data: {} }, '--source', 'quote')).toMatch(/^decision/);
+  });
 });
 
 describe('with a sample event', () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { bodyFormat, decisionWaitMs } from '#libs/contracts';
+import { bodyFormat, decisionWaitMs, usualRequestType } from '#libs/contracts';
 import { usableCustomer, usableText } from '#libs/intake';
 import { LosslessNumber } from '#libs/json';
 import type { Json } from '#libs/json';
@@ -20,9 +20,6 @@ export interface DecisionCall {
   readonly type: string;
 }
 
-/** The type of an event whose call names none. */
-const usualType = 'decision.requested';
-
 /** @throws MediaTypeUnsupported, BodyMalformed, RequestInvalid */
 export function readDecisionCall(headers: IncomingHttpHeaders, rawBody: Buffer): DecisionCall {
   const contentType = headers['content-type'];
@@ -35,7 +32,14 @@ export function readDecisionCall(headers: IncomingHttpHeaders, rawBody: Buffer):
   if (customer === null)
     throw new RequestInvalid('customer', 'must be 1 to 256 characters, no control characters, and not - or what begins with -/');
   const id = given(data, 'id') ?? idempotencyKey(headers);
-  return { data, text: text!, id: id ?? randomUUID(), mayRepeat: id !== undefined, customer, type: given(data, 'type') ?? usualType };
+  return {
+    data,
+    text: text!,
+    id: id ?? randomUUID(),
+    mayRepeat: id !== undefined,
+    customer,
+    type: given(data, 'type') ?? usualRequestType,
+  };
 }
 
 /** @throws RequestInvalid */

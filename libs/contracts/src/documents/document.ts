@@ -79,9 +79,7 @@ export function referencesWithin(input: unknown): Reference[] {
 
 function referencesAmong(marks: readonly MarkedValue[]): Reference[] {
   return marks.flatMap(({ mark, value, path }) =>
-    mark.kind === 'reference' && typeof value === 'string'
-      ? [{ kinds: [mark.to].flat() as DocumentKind[], name: value, path }]
-      : [],
+    mark.kind === 'reference' && typeof value === 'string' ? [{ kinds: [mark.to].flat() as DocumentKind[], name: value, path }] : [],
   );
 }
 

@@ -290,6 +290,9 @@ export const flowDocument = documentOf(
 );
 export type FlowDocument = z.infer<typeof flowDocument>;
 
+/** The type of the event of a request that names none. */
+export const usualRequestType = 'decision.requested';
+
 /** True if no event but those of its requests starts a run of the flow. */
 export function isForRequestsAlone(spec: Pick<FlowSpec, 'on' | 'onRequest'>): boolean {
   return spec.onRequest !== undefined && Object.values(spec.on).every((given) => given === undefined);

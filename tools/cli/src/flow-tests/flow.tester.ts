@@ -1,6 +1,7 @@
 import { FlowCompiler, excludedBy, meetsCondition, tryFlow } from '#libs/flows';
 import type { CompiledFlow, ReviewRequest, Trial, TrialDecision } from '#libs/flows';
 import { CliFailure } from '../failure.js';
+import { isForRequestsAlone } from '#libs/contracts';
 import type { DocumentLookup, EventReceived, FlowDocument } from '#libs/contracts';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
@@ -64,7 +65,7 @@ export class FlowTester {
     const { inputs } = model;
     const { unchecked } = operations;
     const none = { steps: [], deliveries: [], unchecked };
-    if (excluding !== undefined) return { ...none, inputs, answers, notRun: `spec.on.${excluding} excludes it: ${seen(event)}` };
+    if (excluding !== undefined) return { ...none, inputs, answers, notRun: `${whyExcluded(document, excluding)}: ${seen(event)}` };
     if (!(await meetsCondition(document, event, () => flow)))
       return { ...none, inputs, answers, notRun: `spec.on.when is not true: ${seen(event)}` };
     let trial: Trial;
@@ -87,6 +88,11 @@ export class FlowTester {
       answers: { ...Object.fromEntries([...model.answered].map(recorded)), ...answers },
     };
   }
+}
+
+function whyExcluded({ metadata: { name }, spec }: FlowDocument, field: 'sources' | 'types'): string {
+  if (!isForRequestsAlone(spec)) return `spec.on.${field} excludes it`;
+  return `it has onRequest and no on, so it takes requests alone, whose source is its own name (leave the source out, or give --source ${name})`;
 }
 
 /** The fields of the event that a sample may leave to the command. */

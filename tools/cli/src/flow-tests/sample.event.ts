@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { eventId, isForRequestsAlone } from '#libs/contracts';
+import { eventId, isForRequestsAlone, usualRequestType } from '#libs/contracts';
 import type { EventReceived, FlowDocument } from '#libs/contracts';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
@@ -23,7 +23,7 @@ export function readSample(path: string): SampleEvent {
   const value = jsonIn(path);
   if (isObject(value) && 'specversion' in value) {
     const { type, subject, time, data = null } = value;
-    return textsOf({ type, customer: subject, occurredAt: time }, data); // the door keeps the data alone
+    return { ...textsOf({ type: type ?? null, customer: subject ?? null, occurredAt: time ?? null }), data }; // the door keeps the data alone
   }
   const sample = sampleEvent.safeParse(value);
   return sample.success ? sample.data : { data: value };
@@ -37,13 +37,14 @@ export function eventOf(sample: SampleEvent, flow: FlowDocument, options: Sample
   const source = options.source ?? sample.source ?? (isForRequestsAlone(flow.spec) ? flow.metadata.name : only(sources)) ?? 'sample';
   const isRequest = flow.spec.onRequest !== undefined && source === flow.metadata.name;
   const body = JSON.stringify(sample.data);
+  const ofRequest: { type?: string; customer?: string } = isRequest ? requestFields(sample.data) : {};
   return {
     eventId: eventId(tenant, source, { body: Buffer.from(body) }),
     tenant,
     source,
-    customer: options.customer ?? sample.customer ?? 'sample',
+    customer: options.customer ?? sample.customer ?? ofRequest.customer ?? 'sample',
     lane: 'normal',
-    type: options.type ?? sample.type ?? only(types?.filter((type) => !type.includes('*'))) ?? 'sample',
+    type: options.type ?? sample.type ?? ofRequest.type ?? only(types?.filter((type) => !type.includes('*'))) ?? 'sample',
     providerEventId: null,
     occurredAt: sample.occurredAt ?? receivedAt,
     receivedAt,
@@ -67,9 +68,18 @@ function jsonIn(path: string): Json {
   }
 }
 
-function textsOf(fields: Readonly<Record<'type' | 'customer' | 'occurredAt', Json | undefined>>, data: Json): SampleEvent {
-  const texts = Object.entries(fields).filter(([, value]) => typeof value === 'string' && value !== '');
-  return { ...Object.fromEntries(texts), data };
+/** The fields that an event takes its own from, where they are texts. */
+function textsOf(value: Json): { type?: string; customer?: string; occurredAt?: string } {
+  if (!isObject(value)) return {};
+  const { type, customer, occurredAt } = value;
+  const texts = Object.entries({ type, customer, occurredAt }).filter(([, text]) => typeof text === 'string' && text !== '');
+  return Object.fromEntries(texts);
+}
+
+/** The fields of the event that the door reads from the body of a request. */
+function requestFields(data: Json): { type: string; customer?: string } {
+  const { type = usualRequestType, customer } = textsOf(data);
+  return { type, ...(customer !== undefined && { customer }) };
 }
 
 function only(values: readonly string[] | undefined): string | undefined {
