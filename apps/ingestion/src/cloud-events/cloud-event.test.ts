@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { BodyMalformed } from '#libs/sources';
-import { BatchTooLarge, readCloudEvents } from './cloud-event.js';
+import { BatchTooLarge, readCloudEventLines, readCloudEvents } from './cloud-event.js';
 
 const structured = 'application/cloudevents+json';
 const batched = 'application/cloudevents-batch+json';
@@ -188,4 +188,11 @@ test('what is no CloudEvent is refused with what would be one', () => {
 
 test('a batch has a limit', () => {
   expect(() => read(batched, [1, 2, 3, 4])).toThrow(BatchTooLarge);
+});
+
+test.each(['', '\n \r\n', '\uFEFF'])('JSON Lines without an event are refused with what would be one: %j', (body) => {
+  const headers = { 'content-type': 'application/x-ndjson' };
+  const lines = (rawBody: Buffer) => readCloudEventLines({ headers, rawBody, maxBatch: 3 });
+  expect(() => lines(Buffer.from(body))).toThrow('body: has no event: write one event a line, as JSON');
+  expect(lines(Buffer.from(`${body}\n${JSON.stringify(event)}`))).toHaveLength(1);
 });

@@ -63,6 +63,7 @@ export function readCloudEventLines({ headers, rawBody, maxBatch }: CloudEventIn
     .replace(/^\uFEFF/, '')
     .split('\n');
   const lines = texts.map((text, at) => ({ text: text.trim(), line: at + 1 })).filter(({ text }) => text !== '');
+  if (lines.length === 0) throw new BodyMalformed('body', 'has no event: write one event a line, as JSON');
   if (lines.length > maxBatch) throw new BatchTooLarge(lines.length, maxBatch);
   return lines.map(({ text, line }) => {
     try {
