@@ -59,6 +59,7 @@ export const failures = {
   'signature.missing': { outcome: 'reject', httpStatus: 401, title: 'The request carries no signature' },
   'signature.malformed': { outcome: 'reject', httpStatus: 401, title: 'The signature or its timestamp could not be read' },
   'signature.mismatch': { outcome: 'reject', httpStatus: 401, title: 'The signature does not match the body' },
+  'signature.noHandshake': { outcome: 'reject', httpStatus: 401, title: 'The request is no handshake that the source answers' },
   'signature.expired': { outcome: 'reject', httpStatus: 401, title: 'The signature is too old or from the future' },
   'credential.missing': { outcome: 'reject', httpStatus: 401, title: 'The request carries no API key', challenge: 'Bearer' },
   'credential.invalid': {

@@ -80,7 +80,7 @@ export class HandshakeMalformed extends DomainError {
 
 /** A request without a signature is not the handshake of the source's provider, or does not carry its secret. */
 export class HandshakeRefused extends DomainError {
-  readonly code = 'signature.mismatch';
+  readonly code = 'signature.noHandshake';
   /** @param mistakes what is missing or wrong; empty: there is no handshake by this method */
   constructor(method: string, mistakes: readonly string[]) {
     super(

@@ -96,7 +96,7 @@ test('a challenge by GET is answered to whoever knows the verify token, and to n
     ['', 'hub.verify_token is missing; the query parameter hub.challenge is missing'],
   ]) {
     await expect(get(query!)).rejects.toMatchObject({
-      code: 'signature.mismatch',
+      code: 'signature.noHandshake',
       message: `The request is not a handshake that this source answers: the query parameter ${reason}`,
     });
   }
@@ -124,7 +124,7 @@ test('other methods are taken only where the provider has a handshake for them',
   const onlyPost = service(handshakes.filter(({ method }) => method === 'POST'));
   expect(await onlyPost.handshakeMethods('acme.meta')).toEqual([]);
   expect(await service().handshakeMethods('acme.other')).toEqual([]);
-  await expect(onlyPost.receive(request({ method: 'GET' }))).rejects.toMatchObject({ code: 'signature.mismatch' });
+  await expect(onlyPost.receive(request({ method: 'GET' }))).rejects.toMatchObject({ code: 'signature.noHandshake' });
 });
 
 describe('a source that signs a challenge for anybody', () => {
@@ -146,7 +146,7 @@ describe('a source that signs a challenge for anybody', () => {
   test.each(['{"type":"paid"}', '[1]', 'a=b&c=d', '<a/>', '', 'x'.repeat(257)])(
     'signs nothing that could be an event: %j',
     async (token) => {
-      await expect(ask(token)).rejects.toMatchObject({ code: 'signature.mismatch' });
+      await expect(ask(token)).rejects.toMatchObject({ code: 'signature.noHandshake' });
     },
   );
 
@@ -175,7 +175,7 @@ describe('a handshake by POST without a signature', () => {
   test('is refused where it does not fit, and where it is signed wrongly', async () => {
     await expect(post('/webhooks/acme.meta', {})).rejects.toMatchObject({ code: 'signature.missing' });
     await expect(post('/webhooks/acme.meta?validationToken=%3Cscript%3E', {})).rejects.toMatchObject({
-      code: 'signature.mismatch',
+      code: 'signature.noHandshake',
       message: expect.stringContaining('the query parameter validationToken is not sent back to anybody'),
     });
     const wrong = { 'x-sig': '00'.repeat(32) };
