@@ -1,5 +1,6 @@
 import { mostDocumentsAtOnce } from '#libs/contracts';
 import type { Connection } from './connection.js';
+import { counted } from './counted.js';
 import { changeFields, textOf } from './document.changes.js';
 import type { ReportedChange } from './document.changes.js';
 import { readDocuments } from './document.files.js';
@@ -9,6 +10,7 @@ import { ask } from './graphql.client.js';
 import type { Output } from './output.js';
 import { accepted, refusals } from './refusal.js';
 import type { Refusal } from './refusal.js';
+import { requireTenant } from './tenants.command.js';
 import { surplusOf } from './surplus.documents.js';
 import type { CurrentDocument } from './surplus.documents.js';
 
@@ -30,10 +32,11 @@ export async function apply(
   const surplus = prune ? surplusOf(await currentDocuments(connection), documents) : [];
   refuseMany(surplus.length, '--prune would remove', 'removes', 'Delete some with millrace delete before');
   const removals = { remove: surplus.map(({ kind, name }) => ({ kind, name })) };
-  const { changes: planned, warnings } = await send(connection, documents, {
-    ...removals,
-    expectedVersions: surplus.map(versionOf),
-    dryRun: true,
+  const plan = { ...removals, expectedVersions: surplus.map(versionOf), dryRun: true };
+  const { changes: planned, warnings } = await send(connection, documents, plan).catch(async (failure: unknown) => {
+    const isRefused = failure instanceof CliFailure && failure.kind === 'refused';
+    if (isRefused && !documents.some(({ value }) => createsTenant(value, connection.tenant))) await requireTenant(connection);
+    throw failure;
   });
   for (const { path, message } of warnings)
     output.note(`warning: ${path[0] === 'remove' ? `--prune: ${message}` : located({ path: ['input', ...path], message }, documents)}`);
@@ -45,10 +48,18 @@ export async function apply(
   output.note(`${sumOf([changing, 'changed'], [surplus.length, 'removed'])}.`);
 }
 
+function createsTenant(value: unknown, tenant: string | undefined): boolean {
+  const { kind, metadata } = (value ?? {}) as { kind?: unknown; metadata?: { name?: unknown } | null };
+  return kind === 'Tenant' && metadata?.name === tenant;
+}
+
 /** One apply is one transaction. @throws CliFailure if that has too many documents */
 function refuseMany(documents: number, what: string, does: string, remedy: string): void {
   if (documents <= mostDocumentsAtOnce) return;
-  throw new CliFailure(`${what} ${documents} documents, and one apply ${does} at most ${mostDocumentsAtOnce}. ${remedy}`, 'unusable');
+  throw new CliFailure(
+    `${what} ${counted(documents, 'document')}, and one apply ${does} at most ${mostDocumentsAtOnce}. ${remedy}`,
+    'unusable',
+  );
 }
 
 async function send(
@@ -99,10 +110,6 @@ function located({ path, message }: { path: string[]; message: string }, documen
 }
 
 function sumOf([changing, changed]: [number, string], [removing, gone]: [number, string]): string {
-  if (removing === 0) return `${count(changing)} ${changed}`;
-  return changing === 0 ? `${count(removing)} ${gone}` : `${count(changing)} ${changed}, ${removing} ${gone}`;
-}
-
-function count(documents: number): string {
-  return documents === 1 ? '1 document' : `${documents} documents`;
+  if (removing === 0) return `${counted(changing, 'document')} ${changed}`;
+  return changing === 0 ? `${counted(removing, 'document')} ${gone}` : `${counted(changing, 'document')} ${changed}, ${removing} ${gone}`;
 }

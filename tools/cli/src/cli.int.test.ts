@@ -199,7 +199,7 @@ test('a request that is too large for the server is told so, with what to do', a
 });
 
 test('where nothing is found, a tenant that does not exist is told from an empty one', async () => {
-  const notes = `There is no tenant ${tenant}, which MILLRACE_TENANT names`;
+  const notes = `There is no tenant ${tenant}, which MILLRACE_TENANT names: name another, or create it with millrace tenants create ${tenant}`;
   for (const command of [
     ['events', 'list'],
     ['events', 'get', 'evt_x'],
@@ -238,6 +238,37 @@ test('where nothing is found, a tenant that does not exist is told from an empty
   const remedy = `There is no Tenant named another in ${tenant}: give --tenant another`;
   expect(await millrace(['delete', 'tenant', 'another'])).toMatchObject({ code: 1, notes: remedy });
   expect(await millrace(['get', 'tenant', 'another'])).toMatchObject({ code: 1, notes: remedy });
+});
+
+test('an apply in a tenant that does not exist says so, unless its Tenant document comes along', async () => {
+  const notes = `There is no tenant ${tenant}, which MILLRACE_TENANT names: name another, or create it with millrace tenants create ${tenant}`;
+  expect(await millrace(['apply', '-f', file('source.yaml', source('hub'))])).toEqual({ code: 1, out: '', notes });
+  expect(await millrace(['apply', '-f', file('foreign.yaml', source('hub').replace(tenant, 'another'))])).toEqual({
+    code: 1,
+    out: '',
+    notes,
+  });
+  const { notes: ofDocument } = await millrace(['apply', '-f', file('all.yaml', documents() + flow('assess', 'nosuch'))]);
+  expect(ofDocument).toContain('spec.on.sources.0: names no');
+});
+
+test('a word that is no command of a group is told with those that are', async () => {
+  expect(await millrace(['dead-letters', 'show', 'dlq_1'])).toEqual({
+    code: 2,
+    out: '',
+    notes: 'error: dead-letters has no command show: it has list, retry, skip',
+  });
+  expect((await millrace(['runs', 'show', 'run_1'])).notes).toBe('error: runs has no command show: it has list, get, cancel');
+});
+
+test('a day that is none is refused by its option, as a moment is', async () => {
+  for (const given of ['yesterday', '2026-02-30', '2026-1-1']) {
+    const refused = await millrace(['spend', '--from', given]);
+    expect([refused.code, refused.notes]).toEqual([
+      2,
+      `error: option '--from <day>' argument '${given}' is invalid. It is a day such as 2026-01-31.`,
+    ]);
+  }
 });
 
 test('where nothing is found, a name of something that does not exist is told, with a similar one', async () => {
@@ -670,7 +701,7 @@ describe('trials of flows', () => {
     expect([code, out]).toEqual([1, id]);
     expect(notes).toContain('It stopped before its last event: LOOKS');
     expect(notes).toContain('costs no known amount, before no known amount');
-    expect(notes).toContain('Nothing was compared: the flow runs on none of the 50 events that were looked at');
+    expect(notes).toContain('Nothing was compared: the flow runs on none of 50 events looked at');
   });
 
   test('a trial of one step says with what its result was compared, or why with nothing', async () => {
@@ -725,7 +756,7 @@ describe('trials of flows', () => {
       '  it expired here: the stored run asked a person something else',
     ]);
     const promoted = await millrace(['flows', 'promote', id, '--dry-run']);
-    expect(promoted).toMatchObject({ code: 0, out: '1 outcomes would be promoted.' });
+    expect(promoted).toMatchObject({ code: 0, out: '1 outcome would be promoted.' });
     expect(promoted.notes).toContain('Nobody is asked again: 1 decisions of people stand as they were made in the stored runs.');
     const backtest = millrace(['flows', 'backtest', '--flow', 'triage', '--last', '1']);
     const second = await waitFor(async () => (await database.query<{ target: string }>(startedTrial, [tenant]))[0]?.target ?? false, {
@@ -750,7 +781,7 @@ describe('trials of flows', () => {
     onTestFinished(() => database.close());
     await server.rows.event({ tenant, id: 'evt_1' });
     await server.rows.run({ tenant, id: 'run_1', event: 'evt_1' });
-    expect((await millrace(['flows', 'cost', 'triage', ...window])).out).toBe('1.25 EUR for 1 runs on 1 events, from 1 runs on 1 events');
+    expect((await millrace(['flows', 'cost', 'triage', ...window])).out).toBe('1.25 EUR for 1 run on 1 event, from 1 run on 1 event');
     await database.query(withoutPrice, [tenant]);
     const day = new Date().toISOString().slice(0, 10);
     await server.rows.modelSpend({ tenant, day, provider: 'mine', model: 'small', currency: '-', calls: 3, costNanos: 0 });
@@ -758,13 +789,13 @@ describe('trials of flows', () => {
     await server.rows.modelSpend({ tenant, day, provider: 'mine', model: 'priced' });
     const { out } = await millrace(['flows', 'cost', 'triage', ...window]);
     expect(out.split('\n').slice(0, 2)).toEqual([
-      'an unknown amount for 1 runs on 1 events, from 1 runs on 1 events',
-      '1 calls of these runs are not in it: their models had no price',
+      'an unknown amount for 1 run on 1 event, from 1 run on 1 event',
+      '1 call of these runs not counted: no price was known for the models',
     ]);
     expect(out).toContain(
       'The price of small is unknown (3 calls in 90 days): give the ModelProvider mine spec.currency and spec.models: { "small"',
     );
-    expect(out).toContain('The price of local/rules-1 is unknown (1 calls in 90 days): the provider of the installation has none.');
+    expect(out).toContain('The price of local/rules-1 is unknown (1 call in 90 days): the provider of the installation has none.');
     expect(out).not.toContain('priced ');
     const json = JSON.parse((await millrace(['--json', 'flows', 'cost', 'triage', ...window])).out) as object;
     expect(json).toMatchObject({
@@ -787,7 +818,7 @@ describe('trials of flows', () => {
   test('are listed and cancelled', async () => {
     await server.rows.event({ tenant, id: 'evt_1' });
     await server.rows.trial({ tenant, id: 'trl_1', event: 'evt_1' });
-    expect((await millrace(['flows', 'trials'])).out).toMatch(/trl_1 {2}triage 1 {2}COMPLETED {2}1 events, 0 the same {2}by key:test$/);
+    expect((await millrace(['flows', 'trials'])).out).toMatch(/trl_1 {2}triage 1 {2}COMPLETED {2}1 event, 0 the same {2}by key:test$/);
     expect(await millrace(['flows', 'cancel', 'trl_1'])).toMatchObject({
       code: 0,
       out: 'trl_1 is COMPLETED: there is nothing left to cancel.',

@@ -168,8 +168,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .action((name: string | undefined) => showTenant(connection(), name, output()));
 
   const apiKeys = program.command('keys').description('API keys of the tenant, the newest first');
-  apiKeys
-    .command('list', { isDefault: true })
+  listOf(apiKeys)
     .description('print the newest 500, revoked ones too')
     .action(() => inTenant(keys));
   apiKeys
@@ -256,8 +255,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .option('--names <json>', 'an object: names that it also sees, such as item')
     .action((expression: string, options: EvaluateOptions) => inTenant((at, out) => evaluate(at, expression, options, out)));
   const ofRuns = program.command('runs').description('runs of flows');
-  ofRuns
-    .command('list', { isDefault: true })
+  listOf(ofRuns)
     .description('print them, the last started first, with what those wait for that do not go on')
     .option('--customer <key>', 'only this customer’s')
     .option('--flow <name>', 'only of this flow')
@@ -288,8 +286,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .action((id: string, options: { evenIfTaken: boolean }) => inTenant((at, out) => redeliverOne(at, id, options, out)));
 
   const ofRequests = program.command('requests').description('requests of partners as they were received, such as those that were refused');
-  ofRequests
-    .command('list', { isDefault: true })
+  listOf(ofRequests)
     .description('print those that are kept, the last received first, with the reason of a refusal')
     .option('--source <name>', 'only of this source')
     .addOption(new Option('--outcome <outcome>', 'only those with this outcome').choices(requestOutcomes))
@@ -342,8 +339,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .action(async (options: BulkOptions) => redeliver(connection(), options, watched()));
 
   const ofSchedules = program.command('schedules').description('schedules, which make events by the clock');
-  ofSchedules
-    .command('list', { isDefault: true })
+  listOf(ofSchedules)
     .description('print each with its last and its next tick')
     .action(() => inTenant(schedules));
   ofSchedules
@@ -364,15 +360,14 @@ function commandLine({ environment, directory, columns = 120, print, note, write
   program
     .command('spend')
     .description('print what calls of models used and cost, the dearest first')
-    .option('--from <day>', 'the first day in UTC, such as 2026-01-31; default: the first of the month')
-    .option('--to <day>', 'the last day; default: today')
+    .option('--from <day>', 'the first day in UTC, such as 2026-01-31; default: the first of the month', day)
+    .option('--to <day>', 'the last day; default: today', day)
     .addOption(new Option('--by <dimension...>', 'what calls are told apart by; default: flow').choices(['day', 'flow', 'model']))
     .option('--flow <name>', 'only calls of this flow')
     .action((options: SpendOptions) => inTenant((at, out) => spend(at, options, out), { flow: options.flow }));
 
   const ofSecrets = program.command('secrets').description('secrets of documents that the secret store has');
-  ofSecrets
-    .command('list', { isDefault: true })
+  listOf(ofSecrets)
     .description('print each with its document, and what is wrong with it')
     .action(() => inTenant(storedSecrets));
   ofSecrets
@@ -385,8 +380,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     );
 
   const ofSources = program.command('sources').description('sources, and their webhooks at partners');
-  ofSources
-    .command('list', { isDefault: true })
+  listOf(ofSources)
     .description('print the webhooks that were registered at partners')
     .action(() => inTenant(webhooks));
   ofSources
@@ -410,8 +404,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .action((source: string) => inTenant((at, out) => unregisterWebhook(at, source, out)));
 
   const ofPulls = program.command('pulls').description('pulls, which read lists of other systems');
-  ofPulls
-    .command('list', { isDefault: true })
+  listOf(ofPulls)
     .description('print each with how far it is and why it does not read')
     .action(() => inTenant(pulls));
   ofPulls
@@ -428,8 +421,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     );
 
   const ofConnections = program.command('connections').description('connections to systems, and whether they work');
-  ofConnections
-    .command('list', { isDefault: true })
+  listOf(ofConnections)
     .description('print each with its state, its account and its last failure')
     .action(() => inTenant(connections));
   ofConnections
@@ -452,8 +444,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .action((name: string) => inTenant((at, out) => disconnectConnection(at, name, out)));
 
   const bulk = program.command('operations').description('bulk replays and redeliveries, the last started first');
-  bulk
-    .command('list', { isDefault: true })
+  listOf(bulk)
     .description('print the newest 20')
     .action(() => inTenant(operations));
   bulk
@@ -463,8 +454,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .action((id: string) => inTenant((at, out) => cancel(at, id, out)));
 
   const deadLetters = program.command('dead-letters').description('what was given up and waits for an operator, the last first');
-  deadLetters
-    .command('list', { isDefault: true })
+  listOf(deadLetters)
     .description('print the newest 20, with the number of records that each holds, the failed one included')
     .option('--customer <key>', 'only this customer’s')
     .option('--code <code>', 'only what was given up for this reason')
@@ -483,8 +473,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     .action((id: string) => inTenant((at, out) => skipDeadLetter(at, id, out)));
 
   const ofReviews = program.command('reviews').description('what waits for a person to decide; needs a key with the scope review');
-  ofReviews
-    .command('list', { isDefault: true })
+  listOf(ofReviews)
     .description('print what waits, in the order in which it is to be done')
     .option('--flow <name>', 'only of this flow')
     .option('--customer <key>', 'only this customer’s')
@@ -612,8 +601,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
   const tenantOfTemplates = (): string =>
     program.opts<ConnectionOptions>().tenant ?? environment['MILLRACE_TENANT'] ?? form()?.tenant ?? 'acme';
   const ofTemplates = program.command('templates').description('flows to begin with: documents, sample events, tests');
-  ofTemplates
-    .command('list', { isDefault: true })
+  listOf(ofTemplates)
     .description('print each with what it does')
     .action(async () => {
       const { templates } = await import('./templates/templates.command.js');
@@ -661,6 +649,18 @@ function commandLine({ environment, directory, columns = 120, print, note, write
   return program;
 }
 
+/** The command that a group stands for without another word: `millrace runs`. Another word that is no command of the group is told as such. */
+function listOf(group: Command): Command {
+  return group
+    .command('list', { isDefault: true })
+    .allowExcessArguments()
+    .hook('preAction', ({ args: [word] }) => {
+      if (word === undefined) return;
+      const known = group.commands.map((command) => command.name());
+      group.error(`error: ${group.name()} has no command ${word}: it has ${known.join(', ')}`, { code: 'commander.unknownCommand' });
+    });
+}
+
 const maxRate = 1_000;
 
 /**
@@ -685,6 +685,13 @@ function moment(text: string): string {
   const at = new Date(text);
   if (Number.isNaN(at.getTime())) throw new InvalidArgumentError('It is a moment such as 2026-11-21T08:00:00Z.');
   return at.toISOString();
+}
+
+function day(text: string): string {
+  const at = new Date(`${text}T00:00:00Z`);
+  const isDay = !Number.isNaN(at.getTime()) && at.toISOString().startsWith(`${text}T`);
+  if (!isDay) throw new InvalidArgumentError('It is a day such as 2026-01-31.');
+  return text;
 }
 
 function wholeNumber(text: string): number {

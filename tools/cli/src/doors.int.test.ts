@@ -170,7 +170,7 @@ test('each line counts by itself: one that is refused is told with its number, a
     'standard input, line 6: source:',
     'accepted',
   ]);
-  expect([sent.code, sent.notes]).toEqual([1, '3 events were accepted, 3 lines were refused']);
+  expect([sent.code, sent.notes]).toEqual([1, '3 events accepted, 3 lines refused']);
   const again = await millrace(['events', 'send', '-f', '-', '--json'], { input });
   expect(again.out.split('\n').map((line) => JSON.parse(line) as object)).toMatchObject([
     { line: 1, eventId: out[0] },

@@ -1,3 +1,4 @@
+import { counted } from './counted.js';
 import { randomUUID } from 'node:crypto';
 import { createClient } from 'graphql-ws';
 import { delayBefore, standardRetry } from '#libs/retries';
@@ -177,10 +178,11 @@ function timelineOf(event: EventWithTimeline): string {
 }
 
 function waitOf({ reason, heldRecords, deadLetter }: NonNullable<EventWithTimeline['hold']>): string {
-  if (reason === 'OVERFLOW') return `held: ${heldRecords} records of its customer are more than memory has room for; it goes on by itself`;
+  if (reason === 'OVERFLOW')
+    return `held: ${counted(heldRecords, 'record')} of its customer are more than memory has room for; it goes on by itself`;
   if (deadLetter === null) return 'held behind a dead letter that is not stored yet';
   const { id, event } = deadLetter;
-  const held = `held behind ${id}${event === null ? '' : ` of ${event.id}`}, which holds ${heldRecords} records`;
+  const held = `held behind ${id}${event === null ? '' : ` of ${event.id}`}, which holds ${counted(heldRecords, 'record')}`;
   return `${held}: settle it with millrace dead-letters retry ${id}, or millrace dead-letters skip ${id}`;
 }
 

@@ -1,3 +1,4 @@
+import { counted } from './counted.js';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import type { Document, FlowDocument } from '#libs/contracts';
 import { readAs } from '#libs/documents';
@@ -139,7 +140,7 @@ function withPlace(failure: CliFailure, { test, placeOf }: PreparedCase): CliFai
 }
 
 function countOf(cases: number): string {
-  return cases === 1 ? '1 case' : `${cases} cases`;
+  return counted(cases, 'case');
 }
 
 async function casesOf(files: readonly string[], options: FlowsTestOptions, output: Output, read: FileChanges): Promise<PreparedCase[]> {

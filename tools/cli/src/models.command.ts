@@ -1,3 +1,4 @@
+import { counted } from './counted.js';
 import type { Connection } from './connection.js';
 import { ask } from './graphql.client.js';
 import type { Output } from './output.js';
@@ -93,5 +94,5 @@ function lineOf({ provider, name, routes, inputPrice, outputPrice, currency, sta
 }
 
 function countOf(names: number): string {
-  return names === 1 ? '1 model,' : `${names} models,`;
+  return `${counted(names, 'model')},`;
 }

@@ -1,3 +1,4 @@
+import { counted } from './counted.js';
 import { randomUUID } from 'node:crypto';
 import type { Connection } from './connection.js';
 import { ask } from './graphql.client.js';
@@ -35,7 +36,7 @@ export async function pulls(connection: Connection, output: Output): Promise<voi
       name,
       `${operation} of ${pull.connection}`,
       state,
-      `${items} items`,
+      counted(items, 'item'),
       ...(skipped === 0 ? [] : [`${skipped} skipped`]),
       ...(cursor === null ? [] : [`cursor ${cursor}`]),
       lastSuccessAt === null ? 'has not reached the end' : `at the end ${lastSuccessAt}`,
@@ -43,7 +44,7 @@ export async function pulls(connection: Connection, output: Output): Promise<voi
       ...(nextAt === null ? [] : [`next ${nextAt}`]),
       ...(failures === 0 || lastFailure === null
         ? []
-        : [`failed ${failures} times, last ${lastFailure.at} ${lastFailure.code}: ${lastFailure.message}`]),
+        : [`failed ${counted(failures, 'time')}, last ${lastFailure.at} ${lastFailure.code}: ${lastFailure.message}`]),
     ];
     output.result(pull, line.join('  '));
   }

@@ -1,3 +1,4 @@
+import { counted } from './counted.js';
 import { SettingsInvalid, readSettings } from '#libs/config';
 import { LogAlignment } from '#libs/messaging';
 import type { AlignedPartition } from '#libs/messaging';
@@ -96,7 +97,7 @@ function tell(group: string, plan: readonly AlignedPartition[], output: Output):
   const waiting = sum(plan, ({ end, offset }) => end - offset) - again;
   const deleted = sum(plan, (one) => one.deleted);
   const parts = [
-    `${group}  ${again} records are handled again, ${waiting} for the first time`,
+    `${group}  ${counted(again, 'record')} to handle again, ${waiting} for the first time`,
     ...(deleted === 0 ? [] : [`${deleted} that the log has deleted are not`]),
   ];
   output.result({ group, again, waiting, deleted }, parts.join('; '));

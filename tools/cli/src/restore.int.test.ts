@@ -89,7 +89,7 @@ test('sets the groups back to what the database knows, after it has said what it
   const planned = await restore(['--to', isoAfter(0), '--dry-run']);
   expect(planned).toMatchObject({
     code: 0,
-    out: 'flows  2 records are handled again, 0 for the first time',
+    out: 'flows  2 records to handle again, 0 for the first time',
     notes: 'Nothing was changed.',
   });
   expect(await committed()).toBe('3');

@@ -1,3 +1,4 @@
+import { counted } from './counted.js';
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { elementTexts } from '#libs/json';
@@ -99,7 +100,7 @@ const linesPerNote = 10_000;
 /** @throws CliFailure at the end if lines were refused, or when the rest cannot be sent */
 async function sendLines(door: EventsDoor, lines: LineReader, { name, output }: { name: string; output: Output }): Promise<void> {
   let [accepted, refused, noted] = [0, 0, 0];
-  const progress = (): string => `${accepted} events were accepted${refused === 0 ? '' : `, ${refused} lines were refused`}`;
+  const progress = (): string => `${counted(accepted, 'event')} accepted${refused === 0 ? '' : `, ${counted(refused, 'line')} refused`}`;
   for await (const some of lines.events()) {
     const sending = inBatches(
       some.map(({ text }) => text),
@@ -323,6 +324,6 @@ async function failureOfAnswer(connection: Connection, response: Response, nameO
 
 function withProgress(error: unknown, sent: number, all: number): unknown {
   if (!(error instanceof CliFailure) || sent === 0) return error;
-  const progress = `${sent} of ${all} events were accepted; when all are sent again, these are the same events`;
+  const progress = `${sent} of ${counted(all, 'event')} accepted; when all are sent again, these are the same events`;
   return new CliFailure(`${error.message}\n${progress}`, error.kind, error.code);
 }

@@ -1,3 +1,4 @@
+import { counted } from './counted.js';
 import type { Connection } from './connection.js';
 import { ask } from './graphql.client.js';
 import type { Output } from './output.js';
@@ -77,7 +78,7 @@ export async function spend(connection: Connection, { from, to, by, flow }: Spen
       ...(dimensions.includes('day') ? [day] : []),
       ...(dimensions.includes('flow') ? [ofFlow ?? 'no flow'] : []),
       ...(dimensions.includes('model') ? [`${provider ?? 'installation'}/${model}`] : []),
-      `${calls} calls`,
+      counted(calls, 'call'),
       `${inputTokens} + ${outputTokens} tokens`,
       cost === null ? 'no price' : `${cost.amount} ${cost.currency}`,
     ];

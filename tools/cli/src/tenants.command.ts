@@ -64,7 +64,9 @@ export async function requireTenant(connection: Connection): Promise<void> {
   const { tenant, tenantFrom } = connection;
   if (tenant === undefined) return; // a tenant's key is of a tenant that exists
   const { documents } = await ask<{ documents: object[] }>(connection, '{ documents(kind: Tenant) { name } }');
-  if (documents.length === 0) throw new CliFailure(`There is no tenant ${tenant}, which ${tenantFrom} names`, 'refused', 'tenant.unknown');
+  if (documents.length > 0) return;
+  const message = `There is no tenant ${tenant}, which ${tenantFrom} names: name another, or create it with millrace tenants create ${tenant}`;
+  throw new CliFailure(message, 'refused', 'tenant.unknown');
 }
 
 /** `millrace tenants get`: the tenant that the key acts in or, with an operator's key, another one. */

@@ -1,3 +1,4 @@
+import { counted } from './counted.js';
 import { randomUUID } from 'node:crypto';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
@@ -210,8 +211,8 @@ export async function backtest(
   watched.output.note(summaryOf(ended));
   const { same, events } = ended.summary;
   if (expectSame && events === 0)
-    throw new CliFailure(`Nothing was compared: the flow runs on none of the ${ended.scanned} events that were looked at`, 'refused');
-  if (expectSame && same < events) throw new CliFailure(`${events - same} of ${events} events are not decided as before`, 'refused');
+    throw new CliFailure(`Nothing was compared: the flow runs on none of ${counted(ended.scanned, 'event')} looked at`, 'refused');
+  if (expectSame && same < events) throw new CliFailure(`${events - same} of ${counted(events, 'event')} not decided as before`, 'refused');
 }
 
 /** `millrace flows promote`: makes the outcomes of a trial count. */
@@ -231,9 +232,9 @@ export async function promote(
   });
   if (storedReviews > 0)
     output.note(`Nobody is asked again: ${storedReviews} decisions of people stand as they were made in the stored runs.`);
-  if (operationId === null) return output.result({ matched, storedReviews }, `${matched.value} outcomes would be promoted.`);
+  if (operationId === null) return output.result({ matched, storedReviews }, `${counted(matched.value, 'outcome')} would be promoted.`);
   output.result({ operationId, matched, storedReviews }, operationId);
-  output.note(`${matched.value} outcomes will be promoted; millrace operations cancel ${operationId} stops it.`);
+  output.note(`${counted(matched.value, 'outcome')} will be promoted; millrace operations cancel ${operationId} stops it.`);
 }
 
 interface Estimate {
@@ -265,14 +266,14 @@ export async function estimate(
   const known = costs.length === 0 ? [] : [amountsOf(costs)];
   const isUnknown = sampleEvents === 0 || (unpricedCalls === null ? known.length === 0 && unpricedModels.length > 0 : unpricedCalls > 0);
   const amounts = isUnknown ? [...known, 'an unknown amount'].join(' and ') : amountsOf(costs);
-  const events = `${windowEvents.exact ? '' : 'at least '}${windowEvents.value}`;
+  const events = `${windowEvents.exact ? '' : 'at least '}${counted(windowEvents.value, 'event')}`;
   output.result(
     { ...estimateCost, unpricedModels },
     [
-      `${amounts} for ${estimatedRuns} runs on ${events} events, from ${sampleRuns} runs on ${sampleEvents} events`,
+      `${amounts} for ${counted(estimatedRuns, 'run')} on ${events}, from ${counted(sampleRuns, 'run')} on ${counted(sampleEvents, 'event')}`,
       ...(unpricedCalls === null || unpricedCalls === 0
         ? []
-        : [`${unpricedCalls} calls of these runs are not in it: their models had no price`]),
+        : [`${counted(unpricedCalls, 'call')} of these runs not counted: no price was known for the models`]),
       ...unpricedModels.map(remedyFor),
     ].join('\n'),
   );
@@ -292,8 +293,8 @@ async function unpricedIn(connection: Connection, flow: string): Promise<Unprice
 function remedyFor({ provider, model, calls }: UnpricedModel): string {
   const price = `models: { ${JSON.stringify(model)}: { price: { input: …, output: … } } }, for a million tokens`;
   return provider === null
-    ? `The price of ${model} is unknown (${calls} calls in 90 days): the provider of the installation has none. Ask it by a ModelProvider document with ${price}`
-    : `The price of ${model} is unknown (${calls} calls in 90 days): give the ModelProvider ${provider} spec.currency and spec.${price}`;
+    ? `The price of ${model} is unknown (${counted(calls, 'call')} in 90 days): the provider of the installation has none. Ask it by a ModelProvider document with ${price}`
+    : `The price of ${model} is unknown (${counted(calls, 'call')} in 90 days): give the ModelProvider ${provider} spec.currency and spec.${price}`;
 }
 
 /** `millrace flows trials`: the newest twenty. */
@@ -411,7 +412,7 @@ function nameOf({ flow, flowVersion }: Trial): string {
 }
 
 function progressOf({ state, summary: { events, same } }: Trial): string {
-  return `${state}  ${events} events, ${same} the same`;
+  return `${state}  ${counted(events, 'event')}, ${same} the same`;
 }
 
 async function printOutcomes(connection: Connection, trial: string, change: string, output: Output): Promise<void> {
@@ -480,7 +481,7 @@ function amountsOf(costs: readonly Cost[], none = 'nothing'): string {
 function summaryOf({ scanned, skipped, stoppedBy, summary }: Trial): string {
   const { events, same, different, failed, recovered, notRun, medianDurationMs, baseMedianDurationMs, costs, baseCosts } = summary;
   return [
-    `${events} events of ${scanned} (${skipped} that the flow does not run on): ${same} the same, ${different} different, ${summary.new} new, ${notRun} not run, ${failed} failed, ${recovered} recovered`,
+    `${counted(events, 'event')} of ${scanned} (${skipped} that the flow does not run on): ${same} the same, ${different} different, ${summary.new} new, ${notRun} not run, ${failed} failed, ${recovered} recovered`,
     `median ${Math.round(medianDurationMs ?? 0)} ms, before ${Math.round(baseMedianDurationMs ?? 0)} ms; costs ${amountsOf(costs, 'no known amount')}, before ${amountsOf(baseCosts, 'no known amount')}`,
     ...reviewsOf(summary),
     ...(stoppedBy === null ? [] : [`It stopped before its last event: ${stoppedBy}, ${stopReasons[stoppedBy]}`]),

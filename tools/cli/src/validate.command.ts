@@ -1,3 +1,4 @@
+import { counted } from './counted.js';
 import { mostDocumentsAtOnce, referencesOf, resolvedService, tenantOf } from '#libs/contracts';
 import type { Document, DocumentLookup } from '#libs/contracts';
 import {
@@ -59,9 +60,9 @@ export async function validate(paths: readonly string[], lists: ProviderLists, o
   }
   if (documents.length > mostDocumentsAtOnce)
     output.note(`One apply changes at most ${mostDocumentsAtOnce} documents: apply parts of these files one after the other.`);
-  const checked = documents.length === 1 ? '1 document' : `${documents.length} documents`;
+  const checked = counted(documents.length, 'document');
   if (problems.length === 0) return output.note(`${checked} checked.`);
-  throw new CliFailure(`${problems.length === 1 ? '1 problem' : `${problems.length} problems`} in ${checked}.`, 'refused');
+  throw new CliFailure(`${counted(problems.length, 'problem')} in ${checked}.`, 'refused');
 }
 
 /** The other things that a document is checked against. */

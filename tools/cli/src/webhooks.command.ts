@@ -1,3 +1,4 @@
+import { counted } from './counted.js';
 import type { Connection } from './connection.js';
 import { CliFailure } from './failure.js';
 import { ask } from './graphql.client.js';
@@ -69,7 +70,7 @@ export async function checkWebhooks(connection: Connection, source: string | und
   if (amiss.length === 0) return;
   const repairable = amiss.filter(({ state }) => state !== 'UNKNOWN').map((one) => one.source);
   const remedy = repairable.length === 0 ? '' : `: repair ${repairable.join(', ')} by millrace sources register`;
-  throw new CliFailure(`${amiss.length} of ${checks.length} webhooks are not as they were registered, or unknown${remedy}`, 'refused');
+  throw new CliFailure(`${amiss.length} of ${counted(checks.length, 'webhook')} not as registered, or unknown${remedy}`, 'refused');
 }
 
 /** `millrace sources register`: prints the webhook, or what a person has to do. */
