@@ -6,7 +6,7 @@ import type { AwaitedEvent } from '#libs/decisions';
 import type { RecordContext } from '#libs/messaging';
 import { BatchWriter } from '#libs/persistence';
 import type { Stored } from '#libs/persistence';
-import { logger, traceIdOf } from '#libs/tracing';
+import { counter, logger, traceIdOf } from '#libs/tracing';
 import { FlowMatcher } from './flow.matcher.js';
 import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
@@ -18,6 +18,11 @@ import { RunWorker, runOptions } from './run.worker.js';
 import type { DecidedOutcome, RunOptions } from './run.worker.js';
 
 const log = logger('runs');
+const retries = counter(
+  'millrace_dead_letter_retries_total',
+  'Commands that retry the dead letter of a run, by what came of them: they `began` a new generation, or were `passed_over`, because the dead letter is resolved or retried already.',
+  { outcome: ['began', 'passed_over'] },
+);
 
 /** The runs of an event, or of a command about it, after this process claimed those it could. */
 interface Started extends StartedRuns {
@@ -130,8 +135,10 @@ export class RunService {
       ? await this.claimRetry(planned, deadLetterId, context)
       : await this.store.claim(planned, traceIdOf(context.traceparent), this.options.runLeaseMs);
     const others = await this.othersOf(planned, claimed);
+    if (isNewRetry && claimed.length > 0) retries.inc({ outcome: 'began' });
     if (claimed.length + others.length === 0) {
       const { tenant, eventId } = event;
+      retries.inc({ outcome: 'passed_over' });
       log.info(
         { tenant, eventId, flow, commandId, deadLetterId },
         'a retry was passed over: its dead letter is resolved, or is retried already',
