@@ -105,6 +105,7 @@ export const failures = {
   'decision.unconfirmed': { outcome: 'review', httpStatus: 504, title: 'It could not be found out which decision is stored' },
   'decision.busy': { outcome: 'retry', httpStatus: 503, title: 'Too many callers wait for decisions' },
   'job.unknown': { outcome: 'reject', httpStatus: 404, title: 'The job does not exist' },
+  'event.unrecorded': { outcome: 'retry', httpStatus: 503, title: 'The event is not stored yet, although its runs are' },
   'run.leased': { outcome: 'retry', httpStatus: 503, title: 'Another process is at work on this run' },
   'run.unfinished': { outcome: 'retry', httpStatus: 503, title: 'A run of the event has to be tried again' },
   'run.unknown': { outcome: 'reject', httpStatus: 404, title: 'The run does not exist' },

@@ -41,7 +41,8 @@ export class DeadLetterConsumer {
     for (const { runId, eventId } of await this.deadLetters.retriesToWithdraw(tenant, id)) {
       const event = await this.events.find(tenant, eventId);
       const reason = `its dead letter ${id} was skipped`;
-      if (event !== undefined) await this.runs.cancelRun(runId, { actor, reason }, event, context);
+      if (event === undefined) await this.runs.requireNoRuns(tenant, eventId);
+      else await this.runs.cancelRun(runId, { actor, reason }, event, context);
     }
   }
 

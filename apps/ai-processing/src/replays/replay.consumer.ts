@@ -12,12 +12,15 @@ export class ReplayConsumer {
     private readonly runs: RunService,
   ) {}
 
-  /** @throws NotFound, RunsUnfinished */
+  /** @throws NotFound, EventUnrecorded, RunsUnfinished */
   @OnRecord(topics.commands, ReplayEvent, { group: 'replays' })
   async onReplayEvent(command: ReplayEvent, context: RecordContext): Promise<void> {
     const { tenant, eventId } = command;
     const event = await this.events.find(tenant, eventId);
-    if (event === undefined) throw new NotFound('event', eventId);
+    if (event === undefined) {
+      await this.runs.requireNoRuns(tenant, eventId);
+      throw new NotFound('event', eventId);
+    }
     await this.runs.rerunFlows(event, command, context);
   }
 }

@@ -12,10 +12,11 @@ export class CancelRunConsumer {
     private readonly runs: RunService,
   ) {}
 
-  /** An event that is gone was deleted with its runs. @throws RunLeasedElsewhere */
+  /** An event that is gone was deleted with its runs. @throws RunLeasedElsewhere, EventUnrecorded */
   @OnRecord(topics.commands, CancelRun, { group: 'dead-letters' })
   async onCancelRun({ tenant, eventId, runId, actor, reason }: CancelRun, context: RecordContext): Promise<void> {
     const event = await this.events.find(tenant, eventId);
-    if (event !== undefined) await this.runs.cancelRun(runId, { actor, reason }, event, context);
+    if (event === undefined) await this.runs.requireNoRuns(tenant, eventId);
+    else await this.runs.cancelRun(runId, { actor, reason }, event, context);
   }
 }

@@ -27,6 +27,17 @@ export class RunLeaseLost extends DomainError {
   }
 }
 
+/** The event has runs, and is stored by another consumer, which is behind: until then nothing can be made of a command for it. */
+export class EventUnrecorded extends DomainError {
+  readonly code = 'event.unrecorded';
+  override readonly ours = true;
+  override readonly retryWithinMs = 5_000;
+
+  constructor(eventId: string) {
+    super(`The event ${eventId} has runs, and is not stored yet`);
+  }
+}
+
 /**
  * At least one run of the event has to be tried again; the others are finished. It is `ours`, because each run counts its own tries: the consumer only
  * has to deliver the event again.

@@ -1336,6 +1336,15 @@ describe('a run that is cancelled', () => {
   };
   const lease = statement('test.service.lease', `UPDATE run SET lease_until = clock_timestamp() + $2::interval WHERE tenant_id = $1`);
   const ids = statement('test.service.ids', 'SELECT id FROM run WHERE tenant_id = $1');
+  test('whose event the recorder has not stored yet is cancelled once it has', async () => {
+    await apply('waiting', waiting);
+    const event = eventOf('1');
+    await expect(runs.runFlows(event, contextOf())).resolves.toBeUndefined();
+    await expect(cancel(event)).rejects.toMatchObject({ code: 'event.unrecorded', outcome: 'retry', ours: true });
+    await recorder.record(event, contextOf());
+    await cancel(event);
+    expect(await stored()).toMatchObject([{ state: 'failed', error_code: 'run.cancelled' }]);
+  });
   const openWaits = statement('test.service.openWaits', `SELECT step FROM run_wait WHERE tenant_id = $1 AND state <> 'taken'`);
   const ended = { state: 'failed', error_code: 'run.cancelled', decision: null };
 
@@ -1599,6 +1608,19 @@ describe('a dead letter of a run', () => {
     const { began, passedOver } = await counted();
     // A command that was passed over may come again: it leaves nothing behind by which it would be known.
     expect([began - before.began, passedOver - before.passedOver >= 3]).toEqual([1, true]);
+  });
+
+  test('whose event the recorder has not stored yet is retried once it has, and one of no event is refused', async () => {
+    const late = eventOf('2');
+    await runs.runFlows(late, contextOf());
+    const { deadLetterId } = await newest();
+    await apply('broken', { steps: [{ id: 'a', map: { expression: '1' } }] });
+    const order = (eventId: string) => replays.onReplayEvent({ ...head('cmd_1'), eventId, flow: 'broken', deadLetterId }, contextOf());
+    await expect(order(late.eventId)).rejects.toMatchObject({ code: 'event.unrecorded', outcome: 'retry', ours: true });
+    await expect(order('evt_none')).rejects.toMatchObject({ code: 'event.unknown' });
+    await recorder.record(late, contextOf());
+    await order(late.eventId);
+    expect((await stored()).filter(({ state }) => state === 'completed')).toHaveLength(1);
   });
 
   test('is not retried while a retry of it waits, and asks one person once; a replay by will is a generation of its own', async () => {

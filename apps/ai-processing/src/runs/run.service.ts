@@ -11,7 +11,7 @@ import { FlowMatcher } from './flow.matcher.js';
 import { FailedRuns } from './failed.runs.js';
 import { RunAnnouncer } from './run.announcer.js';
 import { decideByOf, msLeft } from './decision-deadline.js';
-import { RunBeforeDeadline, RunLeasedElsewhere, RunsUnfinished } from './run.errors.js';
+import { EventUnrecorded, RunBeforeDeadline, RunLeasedElsewhere, RunsUnfinished } from './run.errors.js';
 import { RunStore, isSameRun } from './run.store.js';
 import type { FinishedRun, PlannedRun, Run, RunStart, RunningRun, StartedRuns, WaitingRun } from './run.store.js';
 import { RunWorker, runOptions } from './run.worker.js';
@@ -145,6 +145,15 @@ export class RunService {
       );
     }
     await this.carryOut({ claimed, others, commandId }, event, context);
+  }
+
+  /**
+   * Called for an event that is not stored. An event is deleted together with its runs, so one that has runs will be stored by the recorder.
+   * @throws EventUnrecorded
+   */
+  async requireNoRuns(tenant: string, eventId: string): Promise<void> {
+    const last = await this.store.lastGenerations(tenant, eventId);
+    if (last.size > 0) throw new EventUnrecorded(eventId);
   }
 
   private async claimRetry(planned: readonly PlannedRun[], deadLetterId: string, context: RecordContext): Promise<RunningRun[]> {
