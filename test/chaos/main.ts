@@ -8,6 +8,7 @@ import type { PromiseViolation, ViolationKind } from './checker.js';
 import { actingDocuments, checkActing, readActing } from './acting.js';
 import { checkTicks, clockDocuments, clockSpan, readTicks } from './clock.js';
 import { applyToPostgres } from './documents.js';
+import { CalmSink } from './calm-sink.js';
 import { StrickenRedis, cachingDocuments, checkCached, readCached } from './caching.js';
 import { copyCompiledCode, plantedBugs } from './compiled-code.js';
 import { DecisionCallers, checkDecisions, checkStreams, decisionDocuments, issueCallerKey, readDecisions } from './deciding.js';
@@ -29,13 +30,16 @@ import { Partners } from './partners.js';
 import { checkEntries, pullDocuments, readEntries } from './pulling.js';
 import { untilQuiet } from './quiet.js';
 import { ReleaseMissing, buildRelease, copyRelease } from './release-before.js';
+import { checkRetried, readRetried, retryDocuments } from './retrying.js';
+import type { RetriedArrival } from './retrying.js';
 import { Reviewers, checkReviews, readReviews, reviewDocuments } from './reviewing.js';
 import { report } from './report.js';
 import type { ChaosRun } from './report.js';
 import { hasRedis } from '#libs/testing';
 import { Sink } from './sink.js';
 import { System } from './system.js';
-import { Trier, TriedSink, checkTried, readTried, triedDocuments } from './trying.js';
+import { Trier, checkTried, readTried, triedDocuments } from './trying.js';
+import type { TriedArrival } from './trying.js';
 import { Upgrade } from './upgrade.js';
 
 const { options, plan } = optionsOrExit();
@@ -105,7 +109,12 @@ async function carryOut({
   hostileActions,
 }: ChaosOptions): Promise<ChaosRun> {
   const redis = faults.includes('redis') ? await StrickenRedis.start() : undefined;
-  const [sink, desk, triedSink] = [await Sink.start(history), await Desk.start(history), await TriedSink.start()];
+  const [sink, desk, triedSink] = [
+    await Sink.start(history),
+    await Desk.start(history),
+    await CalmSink.start<Omit<TriedArrival, 'webhookId'>>(),
+  ];
+  const retriedSink = await CalmSink.start<Omit<RetriedArrival, 'webhookId'>>();
   const tenant = hostile ? await HostileTenant.create(history, seed, hostileActions) : undefined;
   const after = copyCompiledCode(directory, plants);
   const roots =
@@ -132,6 +141,7 @@ async function carryOut({
       ...reviewDocuments(),
       ...decisionDocuments(),
       ...triedDocuments(triedSink.url),
+      ...retryDocuments(retriedSink.url),
     ]);
   // Without Redis each process has the outputs in its memory alone, which a bug of the cache needs no more than.
   const isCaching = redis !== undefined || plants.some((plant) => plantedBugs[plant].shows.includes('cache'));
@@ -194,6 +204,7 @@ async function carryOut({
   const reviewed = reviewers && { stored: await readReviews(system.postgres.serviceUrl), told: reviewers.told };
   const decided = callers && { callers, stored: await readDecisions(system.postgres.serviceUrl) };
   const triedEvidence = trier && (await readTried(system.postgres.serviceUrl));
+  const retried = isActing ? await readRetried(system.postgres.serviceUrl) : undefined;
   const pulled = isActing ? await readEntries(system.postgres.serviceUrl) : undefined;
   const cached = isCaching ? await readCached(system.postgres.serviceUrl) : undefined;
   const stands = tenant && { tenant, health, states: await hostileStates(system.postgres.serviceUrl, tenant) };
@@ -202,6 +213,7 @@ async function carryOut({
   await sink.stop();
   await desk.stop();
   await triedSink.stop();
+  await retriedSink.stop();
   await redis?.stop();
   tenant?.close();
   const { surprises } = system;
@@ -214,6 +226,7 @@ async function carryOut({
     ...(reviewed ? checkReviews(history, reviewed.stored, reviewed.told) : []),
     ...(decided ? [...checkDecisions(decided.callers.answers, decided.stored), ...checkStreams(decided.callers.streams)] : []),
     ...(triedEvidence ? checkTried(triedEvidence, triedSink.arrivals) : []),
+    ...(retried ? checkRetried(history, retried, retriedSink.arrivals) : []),
     ...(cached ? checkCached(history, cached) : []),
     ...lostOfHostile(stands?.states),
     ...(roots ? errorsAtTheDoor(history.requests) : []),
@@ -231,6 +244,7 @@ async function carryOut({
     tried: trier && { evidence: triedEvidence!, promotions: trier.promotions },
     acted: acted && { evidence: acted, reads: desk.reads },
     cached,
+    retried,
     violations,
     stuck,
     surprises,
@@ -259,7 +273,7 @@ function lostOfHostile(states: ReadonlyMap<string, number> | undefined): Promise
 }
 
 /** Writes the history and the evidence as JSON lines. */
-function keep({ evidence, acted, reviewed, tried, violations }: ChaosRun): void {
+function keep({ evidence, acted, reviewed, tried, retried, violations }: ChaosRun): void {
   const write = (name: string, rows: readonly unknown[]): void =>
     writeFileSync(join(directory, `${name}.jsonl`), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
   write('violations', violations);
@@ -272,6 +286,7 @@ function keep({ evidence, acted, reviewed, tried, violations }: ChaosRun): void 
   write('trials', tried?.evidence.trials ?? []);
   write('tried-runs', tried?.evidence.runs ?? []);
   write('tried-deliveries', tried?.evidence.deliveries ?? []);
+  write('retried-runs', retried ?? []);
   write('told-decisions', reviewed?.told ?? []);
   write('waits', acted?.evidence.waits ?? []);
   write('log-entries', evidence.log.pulled);

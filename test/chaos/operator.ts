@@ -13,10 +13,13 @@ const roundMs = 5_000;
 /** Time before it acts on the same dead letter again. */
 const patienceMs = 10_000;
 
-/** Acts on dead letters as a person would after an outage: replays events and redelivers deliveries. */
+/** Acts on dead letters as people would after an outage: two retry runs, each of the same at the same moment; events are replayed, and deliveries redelivered. */
 export class Operator {
   private readonly actedAt = new Map<string, number>();
   replayed = 0;
+  retried = 0;
+  /** Retries that both were told is ordered; the second one is to be passed over. */
+  retriedTwice = 0;
   redelivered = 0;
   /** Deliveries of unknown outcome that the destination had taken, and that it had not. */
   readonly uncertain = { taken: 0, notTaken: 0 };
@@ -41,7 +44,7 @@ export class Operator {
     await this.round;
   }
 
-  /** Replays and redelivers open dead letters. Resolves with their number. */
+  /** Retries, replays and redelivers open dead letters. Resolves with their number. */
   async tidyUp(): Promise<number> {
     const { deadLetters } = await this.ask<{ deadLetters: { nodes: OpenLetter[] } }>(
       '{ deadLetters(last: 100, filter: { resolved: false }) { nodes { id kind code event { id } delivery { id } } } }',
@@ -51,6 +54,7 @@ export class Operator {
       this.actedAt.set(letter.id, performance.now());
       if (letter.delivery !== null && letter.code === 'delivery.uncertain') await this.findOut(letter.id, letter.delivery.id);
       else if (letter.delivery !== null) await this.redeliver(letter.delivery.id);
+      else if (letter.kind === 'RUN') await this.retry(letter.id);
       else if (letter.event !== null) await this.replay(letter.event.id);
     }
     return deadLetters.nodes.length;
@@ -69,6 +73,21 @@ export class Operator {
     this.redelivered += 1;
     const input = { deliveryId, evenIfTaken, idempotencyKey: `chaos-${this.redelivered}` };
     await this.ask('mutation ($input: RedeliverInput!) { redeliver(input: $input) { __typename } }', { input });
+  }
+
+  /** Two people ask for it. One of them may learn that the other was faster. */
+  private async retry(id: string): Promise<void> {
+    this.retried += 1;
+    const answers = await Promise.all(
+      ['one', 'other'].map((who) => {
+        const input = { id, idempotencyKey: `chaos-${who}-${this.retried}` };
+        return this.ask<{ retryDeadLetter: { __typename: string } }>(
+          'mutation ($input: SettleDeadLetterInput!) { retryDeadLetter(input: $input) { __typename } }',
+          { input },
+        );
+      }),
+    );
+    if (answers.every(({ retryDeadLetter }) => retryDeadLetter.__typename === 'RetryDeadLetterSuccess')) this.retriedTwice += 1;
   }
 
   private async replay(eventId: string): Promise<void> {

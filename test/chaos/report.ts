@@ -18,6 +18,7 @@ import type { Partners } from './partners.js';
 import type { Unfinished } from './quiet.js';
 import { agrees, isLate, isUnconfirmed, isWhole } from './deciding.js';
 import type { DecisionCallers, StoredDecision } from './deciding.js';
+import type { RetriedRun } from './retrying.js';
 import type { StoredReview, ToldDecision } from './reviewing.js';
 import type { TriedEvidence } from './trying.js';
 
@@ -42,6 +43,8 @@ export interface ChaosRun {
   readonly reviewed: { readonly stored: readonly StoredReview[]; readonly told: readonly ToldDecision[] } | undefined;
   /** Trials beside the load, and the promotions that were ordered; undefined if there were none. */
   readonly tried: { readonly evidence: TriedEvidence; readonly promotions: number } | undefined;
+  /** The runs of the flow that operators retry; undefined if there were none. */
+  readonly retried: readonly RetriedRun[] | undefined;
   readonly violations: readonly PromiseViolation[];
   readonly stuck: Unfinished | undefined;
   readonly surprises: readonly string[];
@@ -78,6 +81,7 @@ export function report(run: ChaosRun): string[] {
     ...reviewLines(run),
     ...decisionLines(run),
     ...trialLines(run),
+    ...retryLines(run),
     ...cacheLines(run),
     ...hostileLines(run),
     ...dashboardLines(run),
@@ -174,7 +178,7 @@ function effects({ history, evidence, operator }: ChaosRun): string[] {
     `effects    ${evidence.events.length} events, ${evidence.runs.length} runs, ${evidence.deliveries.length} deliveries in Postgres; ${evidence.log.records} records on the log`,
     `sink       ${arrivals.length} requests, ${taken.length} taken, of them ${taken.length - deliveries.size} raw repeats under the same webhook-id`,
     `model      ${total} answers, ${repeatedAfterCrash} got twice because of a crash in between, ${repeatedWithout} without such a reason`,
-    `operator   ${operator.replayed} replays, ${operator.redelivered} redeliveries; of unknown outcome ${operator.uncertain.taken} deliveries that were taken, ${operator.uncertain.notTaken} that were not`,
+    `operators  ${operator.retried} dead letters of runs retried by two, ${operator.retriedTwice} of them on the log twice, ${operator.replayed} replays, ${operator.redelivered} redeliveries; of unknown outcome ${operator.uncertain.taken} deliveries that were taken, ${operator.uncertain.notTaken} that were not`,
   ];
 }
 
@@ -212,6 +216,12 @@ function reviewLines({ reviewed }: ChaosRun): string[] {
   const unheard = reviewed.told.filter(({ told }) => told === 'unknown').length;
   const counts = [...ends].map(([end, reviews]) => `${end} ${reviews.length}`).join(', ');
   return [`reviews    ${reviewed.stored.length}: ${counts}; ${unheard} decisions without an answer`];
+}
+
+function retryLines({ retried }: ChaosRun): string[] {
+  if (retried === undefined) return [];
+  const retries = retried.filter(({ deadLetterId }) => deadLetterId !== null).length;
+  return [`retries    ${retried.length} runs of a flow that fails at first, ${retries} of them retries of a dead letter`];
 }
 
 function trialLines({ tried }: ChaosRun): string[] {

@@ -1,7 +1,3 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { Client } from 'pg';
 import { waitFor } from '#libs/testing';
 import type { PromiseViolation } from './checker.js';
@@ -41,41 +37,6 @@ export function triedDocuments(url: string): object[] {
 export interface TriedArrival {
   readonly webhookId: string;
   readonly version: number;
-}
-
-/** The destination of the flow. No fault strikes it: what a trial sent would be seen. */
-export class TriedSink {
-  readonly arrivals: TriedArrival[] = [];
-  private readonly server: Server;
-
-  private constructor() {
-    this.server = createServer((request, response) => {
-      const parts: Buffer[] = [];
-      request.on('data', (part: Buffer) => parts.push(part));
-      request.on('end', () => {
-        const { version } = JSON.parse(Buffer.concat(parts).toString('utf8')) as TriedArrival;
-        this.arrivals.push({ webhookId: request.headers['webhook-id'] as string, version });
-        response.writeHead(204).end();
-      });
-    });
-  }
-
-  static async start(): Promise<TriedSink> {
-    const sink = new TriedSink();
-    sink.server.listen(0, '127.0.0.1');
-    await once(sink.server, 'listening');
-    return sink;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
-  }
-
-  async stop(): Promise<void> {
-    this.server.closeAllConnections();
-    this.server.close();
-    await once(this.server, 'close');
-  }
 }
 
 /** How often it looks whether what it ordered has ended, and for how long. After that another round is worth more; the checker finds what never ends. */

@@ -4,7 +4,7 @@ export interface Reading {
   readonly end: number;
   /** The character or half of one that it stands for; -1: a byte beyond ASCII. */
   readonly code: number;
-  /** What it stands for, in UTF-8, as it is compared. */
+  /** The same in UTF-8, as it is compared. */
   readonly bytes: readonly number[];
 }
 
@@ -31,7 +31,7 @@ function hexValue(code: number): number {
 const backslashed = new Map(`"'/\\bfnrt`.split('').map((letter, at) => [letter.charCodeAt(0), `"'/\\\b\f\n\r\t`.charCodeAt(at)]));
 const entityNames: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 const longestEntity = 4;
-/** As many as the longest number of a character is written with, zeros before it included. */
+/** The longest number of a character has so many digits, zeros before it included. */
 const mostDigits = 8;
 
 /**
