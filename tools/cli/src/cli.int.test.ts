@@ -632,11 +632,18 @@ test('events get says behind which dead letter an event waits, and how to settle
   for (const id of ['evt_ahead', 'evt_held']) await rows.event({ tenant, id });
   await rows.hold({ tenant, customer: 'cus-1', deadLetter: 'dlq_ahead', records: 2, events: ['evt_ahead', 'evt_held'] });
   const waits = async () => (await millrace(['events', 'get', 'evt_held'])).out.split('\n').at(-1);
+  const listed = async () =>
+    (await millrace(['events', 'list'])).out.split('\n').map((line) => / (evt_\w+) .* {2}(\S+|held behind \S+)$/.exec(line)?.slice(1));
   expect(await waits()).toBe('  held behind a dead letter that is not stored yet');
+  expect(await listed()).toEqual([
+    ['evt_held', 'held'],
+    ['evt_ahead', 'cus-1'],
+  ]);
   await rows.deadLetter({ tenant, id: 'dlq_ahead', kind: 'run', event: 'evt_ahead' });
   expect(await waits()).toBe(
     '  held behind dlq_ahead of evt_ahead, which holds 2 records: settle it with millrace dead-letters retry dlq_ahead, or millrace dead-letters skip dlq_ahead',
   );
+  expect((await listed())[0]).toEqual(['evt_held', 'held behind dlq_ahead']);
 });
 
 test('evaluate prints the value of an expression on a stored event, and the place of a mistake in it', async () => {

@@ -117,6 +117,7 @@ interface ListedEvent {
   isTest: boolean;
   schemaProblem: string | null;
   customer: { key: string };
+  hold: { reason: string; deadLetter: { id: string } | null } | null;
 }
 
 /** The filter of `millrace events list`, by its options. */
@@ -131,7 +132,7 @@ export interface EventListOptions {
 }
 
 const listed = `query Events($filter: EventFilter, $first: Int, $after: String) {
-  page: events(first: $first, after: $after, filter: $filter) { nodes { ${eventFields} } pageInfo { hasNextPage endCursor } }
+  page: events(first: $first, after: $after, filter: $filter) { nodes { ${eventFields} hold { reason deadLetter { id } } } pageInfo { hasNextPage endCursor } }
 }`;
 
 /** `millrace events list`: the newest that match, read page by page. */
@@ -146,14 +147,21 @@ export async function list(connection: Connection, options: EventListOptions, ou
 
 function listLineOf(event: ListedEvent): string {
   const { id, type, source, state, receivedAt, customer } = event;
-  return [receivedAt, id, state.padEnd(10), type, source, customer.key, ...marksOf(event)].join('  ');
+  return [receivedAt, id, state.padEnd(10), type, source, customer.key, ...marksOf(event), ...heldMark(event)].join('  ');
 }
 
-function marksOf({ isTest, schemaProblem }: ListedEvent): string[] {
+/** For a line of a list; `events get` says more. */
+function heldMark({ hold }: ListedEvent): string[] {
+  if (hold === null) return [];
+  if (hold.reason === 'OVERFLOW') return ['held for lack of memory'];
+  return [hold.deadLetter === null ? 'held' : `held behind ${hold.deadLetter.id}`];
+}
+
+function marksOf({ isTest, schemaProblem }: Omit<ListedEvent, 'hold'>): string[] {
   return [...(isTest ? ['test'] : []), ...(schemaProblem === null ? [] : [`does not fit: ${schemaProblem}`])];
 }
 
-interface EventWithTimeline extends ListedEvent {
+interface EventWithTimeline extends Omit<ListedEvent, 'hold'> {
   timeline: { at: string; title: string; code: string | null }[];
   hold: { reason: string; heldRecords: number; deadLetter: { id: string; event: { id: string } | null } | null } | null;
 }
