@@ -14,9 +14,10 @@ interface StoredSecret {
   key: string;
   readAt: string;
   problem: string | null;
+  warning: string | null;
 }
 
-const fields = 'kind name field path key readAt problem';
+const fields = 'kind name field path key readAt problem warning';
 const refreshAll = `mutation Refresh($input: RefreshSecretsInput!) {
   refreshed: refreshSecrets(input: $input) { __typename ... on RefreshSecretsSuccess { changed secrets { ${fields} } } ${refusals} }
 }`;
@@ -44,6 +45,7 @@ export async function refreshStoredSecrets(
   const { changed, secrets: all } = accepted(connection, refreshed);
   const secrets = document === undefined ? all : all.filter(({ kind, name }) => kind === document.kind && name === document.name);
   for (const one of changed) output.result({ document: one }, `${one}  changed`);
+  for (const { kind, name, field, warning } of secrets) if (warning !== null) output.note(`warning: ${kind}/${name} ${field}: ${warning}`);
   const amiss = secrets.filter(({ problem }) => problem !== null);
   if (changed.length === 0 && amiss.length === 0)
     output.note(`Nothing changed: ${secrets.length === 1 ? '1 secret is as it was' : `${secrets.length} secrets are as they were`}.`);
@@ -57,8 +59,8 @@ export async function refreshStoredSecrets(
 
 function print(secrets: readonly StoredSecret[], output: Output): void {
   for (const secret of secrets) {
-    const { kind, name, field, path, key, readAt, problem } = secret;
-    const state = problem ?? `read ${readAt}`;
-    output.result(secret, [`${kind}/${name}`, field, `${path} ${key}`, state].join('  '));
+    const { kind, name, field, path, key, readAt, problem, warning } = secret;
+    const state = [problem ?? `read ${readAt}`, ...(warning === null ? [] : [`warning: ${warning}`])];
+    output.result(secret, [`${kind}/${name}`, field, `${path} ${key}`, ...state].join('  '));
   }
 }

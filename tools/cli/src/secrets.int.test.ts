@@ -52,6 +52,10 @@ test('secrets of the store are listed, followed, and told when they are gone', a
     code: 2,
     notes: expect.stringContaining('Name the document, too'),
   });
+  store('abc');
+  const weak = 'has fewer than 16 characters: whoever guesses it can send events';
+  expect(await millrace('secrets', 'refresh')).toMatchObject({ code: 0, notes: `warning: Source/code spec.secrets.0: ${weak}` });
+  expect((await millrace('secrets')).out).toMatch(new RegExp(`github signing {2}read \\S+ {2}warning: ${weak}$`));
   rmSync(join(directory, tenant, 'github', 'signing'));
   expect(await millrace('secrets', 'refresh')).toMatchObject({
     code: 1,

@@ -3,7 +3,7 @@ import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/comm
 import type { Principal } from '#libs/auth';
 import { DomainError, NotFound, document as documentSchema, storedSecretsOf } from '#libs/contracts';
 import type { Document } from '#libs/contracts';
-import { readAs, uncompilable } from '#libs/documents';
+import { doubtsAbout, readAs, uncompilable } from '#libs/documents';
 import type { DocumentProblem } from '#libs/documents';
 import { Configuration, DocumentSecrets, DocumentTable, DocumentVersionMismatch, TenantDatabase } from '#libs/persistence';
 import type { StoredVersion } from '#libs/persistence';
@@ -30,6 +30,8 @@ interface Finding {
   readonly readAt: Date;
   /** By field. */
   readonly problems: ReadonlyMap<string, string>;
+  /** By field. */
+  readonly warnings: ReadonlyMap<string, string>;
 }
 
 /** How often the secret store is looked into. */
@@ -75,7 +77,8 @@ export class SecretRefresher implements OnApplicationBootstrap, OnApplicationShu
       const finding = last?.version === version ? last : undefined;
       return storedSecretsOf(document).map(({ secret: { from }, path }) => {
         const field = path.join('.');
-        return { kind, name, field, ...from, readAt: finding?.readAt ?? createdAt, problem: finding?.problems.get(field) ?? null };
+        const [problem, warning] = [finding?.problems.get(field) ?? null, finding?.warnings.get(field) ?? null];
+        return { kind, name, field, ...from, readAt: finding?.readAt ?? createdAt, problem, warning };
       });
     });
   }
@@ -93,9 +96,14 @@ export class SecretRefresher implements OnApplicationBootstrap, OnApplicationShu
       try {
         const { document, problems } = await reading.filled(row.document);
         const more = problems.length > 0 ? [] : await this.problemsOf(document);
-        findings.set(name, findingOf(row, [...problems, ...more]));
+        const amiss = [...problems, ...more];
+        const finding = findingOf(row, amiss, amiss.length > 0 ? [] : doubtsAbout(document));
+        findings.set(name, finding);
         const isNew = JSON.stringify(this.secrets.fingerprinted(row.document)) !== JSON.stringify(this.secrets.fingerprinted(document));
-        if (problems.length + more.length === 0 && isNew && (await this.save({ tenant, actor }, row, document))) changed.push(name);
+        const saved = amiss.length === 0 && isNew ? await this.save({ tenant, actor }, row, document) : undefined;
+        if (saved === undefined) continue;
+        findings.set(name, { ...finding, version: saved });
+        changed.push(name);
       } catch (error) {
         if (error instanceof DomainError)
           findings.set(
@@ -136,23 +144,23 @@ export class SecretRefresher implements OnApplicationBootstrap, OnApplicationShu
     return 'problems' in read ? read.problems : uncompilable(document);
   }
 
-  /** False if somebody else changed the document meanwhile: the next refresh looks at it again. */
+  /** The new version; undefined if somebody else changed the document meanwhile: the next refresh looks at it again. */
   private async save(
     principal: Pick<Principal, 'tenant' | 'actor'>,
     { kind, name, version: expectedVersion }: StoredVersion,
     document: Document,
-  ): Promise<boolean> {
+  ): Promise<number | undefined> {
     const { tenant, actor } = principal;
     try {
       return await this.database.asTenant(tenant, async (session) => {
         await this.table.lock(session, tenant);
         const { change, version } = await this.table.save(session, { document, actor, expectedVersion });
-        if (change === 'unchanged') return false;
+        if (change === 'unchanged') return undefined;
         await this.audit.recordIn(session, principal, [{ operation: refreshSecrets, target: `${kind}/${name}`, detail: { version } }]);
-        return true;
+        return version;
       });
     } catch (error) {
-      if (error instanceof DocumentVersionMismatch) return false;
+      if (error instanceof DocumentVersionMismatch) return undefined;
       throw error;
     }
   }
@@ -177,10 +185,12 @@ function requireAmong(rows: readonly DocumentName[], wanted: readonly DocumentNa
   });
 }
 
+function findingOf({ version }: StoredVersion, problems: readonly DocumentProblem[], doubts: readonly DocumentProblem[] = []): Finding {
+  return { version, readAt: new Date(wallTimeMs()), problems: byField(problems), warnings: byField(doubts) };
+}
+
 /** A problem of `from` belongs to the field that has it. */
-function findingOf({ version }: StoredVersion, problems: readonly DocumentProblem[]): Finding {
-  const byField = problems.map(
-    ({ path, message }) => [path.slice(0, path.includes('from') ? path.lastIndexOf('from') : undefined).join('.'), message] as const,
-  );
-  return { version, readAt: new Date(wallTimeMs()), problems: new Map(byField) };
+function byField(problems: readonly DocumentProblem[]): ReadonlyMap<string, string> {
+  const pathOf = (path: readonly string[]): string => path.slice(0, path.includes('from') ? path.lastIndexOf('from') : undefined).join('.');
+  return new Map(problems.map(({ path, message }) => [pathOf(path), message]));
 }

@@ -136,6 +136,26 @@ test('one that is gone from the store, or cannot be used, leaves the document as
   expect((await listed()).map((row) => (row as { problem: unknown }).problem)).toEqual([null, null]);
 });
 
+test('one that can be guessed is taken, with a warning at the apply and at each look', async () => {
+  store(tenant, 'partners/github', { signing: 'abc' });
+  const warned = `mutation ($input: ApplyDocumentsInput!) { result: applyDocuments(input: $input) {
+    ... on ApplyDocumentsSuccess { warnings { path message } } } }`;
+  const warning = 'has fewer than 16 characters: whoever guesses it can send events';
+  const path = ['documents', '0', 'spec', 'secrets', '0'];
+  expect(await send(warned, { input: { documents: [source([signing])] } })).toEqual({ result: { warnings: [{ path, message: warning }] } });
+  const warnings = async () =>
+    (
+      await send<{ result: { secrets: object[] } }>(
+        'mutation { result: refreshSecrets(input: {}) { ... on RefreshSecretsSuccess { secrets { problem warning } } } }',
+      )
+    ).result.secrets;
+  expect(await warnings()).toEqual([{ problem: null, warning }]);
+  store(tenant, 'partners/github', { signing: 'the secret after that one' });
+  expect(await warnings()).toEqual([{ problem: null, warning: null }]);
+  store(tenant, 'partners/github', { signing: 'xyz' });
+  expect(await warnings()).toEqual([{ problem: null, warning }]);
+});
+
 test('what an apply has read counts as looked for: the problem before it is over', async () => {
   store(tenant, 'partners/github', { signing: 'the secret before that one' });
   await apply(source([signing]));

@@ -22,6 +22,12 @@ export const storedSecret = entity(
       .describe(
         'Why it could not be had, or cannot be used, when it was last looked for; the document goes on with the secret before. Null if it is in force.',
       ),
+    warning: z
+      .string()
+      .nullable()
+      .describe(
+        'Why it is in force and all the same not safe, as an apply warns of it; null if nothing is known, also of what only an apply has read.',
+      ),
   },
   { about: 'A secret of a document that the secret store of the installation has.' },
 );
