@@ -27,5 +27,5 @@ function effectsOf({ spec }: DestinationDocument, find: DocumentLookup, atMs: nu
   return { reachedBy: reachedByMs === Infinity ? 'infinity' : new Date(reachedByMs).toISOString(), unlessConsented };
 }
 
-/** Of deliveries by id, those that `redeliver` refuses, each with the code of its refusal. */
+/** Reads which of some deliveries, by id, `redeliver` refuses, each with the code of its refusal. */
 export const refusedRedeliveries = statement('delivery.refusedRedeliveries', 'SELECT id, code FROM refused_redeliveries($1, $2, $3)');

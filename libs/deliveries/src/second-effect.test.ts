@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Idempotency } from '#libs/contracts';
-import { promiseOf, secondEffect } from './second-effect.js';
+import { promiseOf, secondEffect, secondEffectsOf } from './second-effect.js';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -52,4 +52,13 @@ test.each([
   [{ class: 'none' }, /at most once.*`atLeastOnce: true`/],
 ] as const)('the promise of %j is one sentence for a person', (idempotency, words) => {
   expect(promiseOf(idempotency)).toMatch(words);
+});
+
+test('the moment up to which repeats take a second effect is that of the sentence', () => {
+  const rules = { idempotency: { class: 'key', windowMs: 10 * minute }, timeoutMs: minute } as const;
+  const atMs = reachedAt.getTime() + 8 * minute;
+  expect(secondEffectsOf(rules, atMs)).toEqual({ reachedByMs: reachedAt.getTime(), unlessConsented: false });
+  expect(secondEffectsOf({ ...rules, idempotency: { class: 'none' } }, atMs)).toEqual({ reachedByMs: Infinity, unlessConsented: true });
+  for (const idempotency of [{ class: 'key' }, { class: 'upsert' }, { class: 'absolute' }] as const)
+    expect(secondEffectsOf({ ...rules, idempotency }, atMs)).toBeUndefined();
 });

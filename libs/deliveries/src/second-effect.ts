@@ -26,7 +26,7 @@ export interface EffectRules {
 
 /** The repeats to a destination that may take effect a second time. */
 export interface SecondEffects {
-  /** Those of deliveries that reached it by this moment: wall time in ms, Infinity for all. */
+  /** The moment up to which a delivery must have reached it for that: wall time in ms, Infinity for any. */
   readonly reachedByMs: number;
   /** True: but not those of deliveries whose flow consents to more than one effect. */
   readonly unlessConsented: boolean;

@@ -115,7 +115,7 @@ export class DocumentTable {
     return (await session.query<Row>(currentOfAll)).map(storedOf);
   }
 
-  /** Those of these names that a document of these kinds has, or had before it was removed. */
+  /** Finds the names among these that a document of these kinds has, or had before it was removed. */
   everNamed(
     session: Session,
     tenant: string,

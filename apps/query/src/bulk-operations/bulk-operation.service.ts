@@ -53,7 +53,7 @@ interface BulkRequest {
 interface StartedBulkOperation {
   /** How many items the filter finds. */
   matched: Count;
-  /** Those of them for which nothing would be ordered now. */
+  /** The items among them for which nothing would be ordered now. */
   leftOut: LeftOutItems[];
   operationId: string | null;
 }

@@ -169,7 +169,7 @@ export class DocumentService {
     }
   }
 
-  /** What is wrong with documents beside each other, and with removals. What depends on a document that is wrong by itself is left for later. */
+  /** Finds what is wrong with documents beside each other, and with removals. Nothing is said of what depends on a document that is wrong by itself. */
   private async violationsAmong(
     { placed, unread, violations }: ReadDocuments,
     { after, stored, remove }: { after: readonly NamedDocument[]; stored: readonly DocumentRow[]; remove: readonly DocumentName[] },
@@ -351,9 +351,9 @@ export class DocumentService {
 
 /** The documents of one request. */
 interface ReadDocuments {
-  /** Those that fit their schema and stand where they may, by their place in the request. */
+  /** The documents that fit their schema and stand where they may, by their place in the request. */
   readonly placed: { readonly at: number; readonly document: Document }[];
-  /** The others, as far as they have names. */
+  /** The other documents, as far as they have names. */
   readonly unread: { readonly at: number; readonly names: readonly DocumentName[]; readonly references: readonly Reference[] }[];
   readonly violations: Violation[];
   readonly warnings: DocumentWarning[];
