@@ -72,6 +72,14 @@ export const plantedBugs: Record<Plant, PlantedBug> = {
       const appended = await this.append(`,
     shows: ['lost'],
   },
+  // A retry makes a generation although its dead letter is resolved, or is retried already.
+  'repeated-retry': {
+    file: 'apps/ai-processing/src/runs/run.store.js',
+    from: `AND letter.resolved_at IS NULL
+       AND run_in_place_of(given_up.tenant_id, given_up.event_id, given_up.flow, given_up.generation) IS NULL`,
+    to: '',
+    shows: ['second effect'],
+  },
   // Outputs of a model are used again for other inputs, too.
   'mixed-outputs': {
     file: 'libs/models/src/inference-cache.js',

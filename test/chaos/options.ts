@@ -25,6 +25,7 @@ export const plants = [
   'late-write',
   'early-cursor',
   'mixed-outputs',
+  'repeated-retry',
   'delivered-trial',
 ] as const;
 export type Plant = (typeof plants)[number];
