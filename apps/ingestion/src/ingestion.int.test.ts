@@ -762,7 +762,7 @@ describe('CloudEvents', () => {
     const all = Array.from({ length: 4 }, () => JSON.stringify(cloudEvent())).join('\n');
     expect(refusal(await push(all, lines))).toEqual({ status: 413, code: 'request.tooLarge' });
     expect(refusal(await push('{}', 'application/jsonl', { authorization: `Bearer ${keys.read}` }))).toMatchObject({ status: 403 });
-    expect((await push('', lines)).text).toBe('');
+    expect(refusal(await push('', lines))).toMatchObject({ status: 400, code: 'request.malformed' });
   });
 
   test('are refused as a batch that is too large, as another content type and with another method', async () => {
