@@ -1136,6 +1136,9 @@ GRANT EXECUTE ON FUNCTION redelivery_refusal TO millrace_query, millrace_service
 CREATE FUNCTION refused_redeliveries(p_tenant text, p_ids text[], p_effects jsonb) RETURNS TABLE(id text, code text) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION refused_redeliveries TO millrace_query, millrace_service;
 
+CREATE FUNCTION replay_conditions(p_filter jsonb) RETURNS text LANGUAGE sql IMMUTABLE;
+GRANT EXECUTE ON FUNCTION replay_conditions TO millrace_query, millrace_service;
+
 CREATE FUNCTION replay_of_dead_letters_count(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_limit integer) RETURNS integer LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION replay_of_dead_letters_count TO millrace_query, millrace_service;
 

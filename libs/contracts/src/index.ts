@@ -136,6 +136,7 @@ export {
   decisionWaitMs,
   describedStepKinds,
   eventsFor,
+  takenBy,
   fallbackErrorFields,
   failurePolicyOf,
   isForRequestsAlone,

@@ -323,6 +323,7 @@ function commandLine({ environment, directory, columns = 120, print, note, write
     'replay',
     'run flows again on the events whose runs were given up, each customer’s oldest first',
     '(with --events: received) ',
+    '; with --events: this flow alone, on those that it takes or has run on',
   )
     .option('--events', 'on events, whatever became of them, instead', false)
     .option('--source <name...>', 'with --events: only of these sources')
@@ -666,15 +667,16 @@ const maxRate = 1_000;
 /**
  * Adds a bulk command with the options that both have.
  * @param otherwise how moments are meant with the option that selects something else
+ * @param ofFlow what a flow means with it, too
  */
-function bulkCommand(program: Command, name: string, description: string, otherwise: string): Command {
+function bulkCommand(program: Command, name: string, description: string, otherwise: string, ofFlow = ''): Command {
   return program
     .command(name)
     .description(description)
     .option('--from <moment>', `only what was parked ${otherwise}from here on`, moment)
     .option('--before <moment>', 'only what was before this', moment)
     .option('--customer <key>', 'only this customer’s')
-    .option('--flow <name>', 'only of this flow')
+    .option('--flow <name>', `only of this flow${ofFlow}`)
     .option('--code <code>', 'only what was parked for this reason')
     .option('--rate <number>', `how many a second, 1 to ${maxRate}`, rate, 50)
     .option('--dry-run', 'print how many it would be, and do nothing', false)

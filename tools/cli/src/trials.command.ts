@@ -231,7 +231,9 @@ export async function promote(
     if (obstacleMessage !== null && (all || change !== 'SAME')) output.note(`${eventId} is left out: ${obstacleMessage}`);
   });
   if (storedReviews > 0)
-    output.note(`Nobody is asked again: ${storedReviews} decisions of people stand as they were made in the stored runs.`);
+    output.note(
+      `${counted(storedReviews, 'decision')} of people ${storedReviews === 1 ? 'stands' : 'stand'} as made in the stored runs; only what nobody has decided there is asked.`,
+    );
   if (operationId === null) return output.result({ matched, storedReviews }, `${counted(matched.value, 'outcome')} would be promoted.`);
   output.result({ operationId, matched, storedReviews }, operationId);
   output.note(`${counted(matched.value, 'outcome')} will be promoted; millrace operations cancel ${operationId} stops it.`);

@@ -107,6 +107,12 @@ const eventsInOrder = statement(
   `SELECT customer, id AS event FROM event WHERE tenant_id = $1 AND customer LIKE $2 || '%' ORDER BY log_offset`,
 );
 
+/** The 25th event of them is an invoice, the others are not. */
+const nameTypes = statement(
+  'test.bulkReplays.types',
+  `UPDATE event SET type = CASE log_offset WHEN 25 THEN 'invoice.sent' ELSE 'invoice' END WHERE tenant_id = $1 AND customer LIKE $2 || '%'`,
+);
+
 async function operate(commandId: string, more: Partial<StartBulkOperation>): Promise<{ state: string; done: number }> {
   const command: StartBulkOperation = {
     tenant,
@@ -161,6 +167,20 @@ test('500 events are replayed once each, every customer’s in the order in whic
       [...Map.groupBy(rows, ({ customer }) => customer)].map(([customer, own]) => [customer, own.map(({ event }) => event)]),
     );
   expect(byCustomer(done)).toEqual(byCustomer(expected));
+});
+
+test('of all events, a flow is replayed on those that it takes or has run on before, and on no other', async () => {
+  await database.query(insertEvents, [tenant, 'taken-', 40]);
+  const events = await database.query<{ customer: string; event: string }>(eventsInOrder, [tenant, 'taken-']);
+  await database.query(nameTypes, [tenant, 'taken-']);
+  await database.query(insertFailedRun, [tenant, newRunId(), events[4]!.event, events[4]!.customer, 'bill']);
+  const filter = { customer: 'taken-5', runnableBy: 'bill', takes: { types: ['invoice.*'] } };
+  expect(await operate('cmd_taken', { flow: 'bill', filter })).toMatchObject({ state: 'completed', done: 2 });
+  const ran = await replayed('taken-5', 2);
+  expect(ran.map(({ event }) => event).toSorted()).toEqual([events[4]!.event, events[24]!.event].toSorted());
+  expect(await operate('cmd_others', { flow: 'bill', filter: { customer: 'taken-6', runnableBy: 'bill' } })).toMatchObject({ done: 2 }); // as builds until 2026-11-30 order it
+  expect(await operate('cmd_again', { flow: 'triage', filter: { customer: 'taken-6' } })).toMatchObject({ done: 2 });
+  expect((await replayed('taken-6', 2)).map(({ flow }) => flow)).toEqual(['triage', 'triage']);
 });
 
 const insertFailedRun = statement(

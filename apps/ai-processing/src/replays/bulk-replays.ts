@@ -10,7 +10,7 @@ const sources = {
 };
 
 /**
- * Bulk operations that append one `ReplayEvent` per item. An event is replayed with the flow that the operation names; the dead letter of a run only
+ * Bulk operations that append one `ReplayEvent` per item. An event is replayed with the flow that the operation names, if that takes it; the dead letter of a run only
  * with that run's flow, so that flows which succeeded on its event are left alone, and under the rule of a single retry of it.
  */
 export function bulkReplays(
@@ -27,6 +27,7 @@ export function bulkReplays(
         ...command,
         eventId: item.subject,
         flow: item.flow ?? flow,
+        ...(item.flow === null && flow !== null && { onlyIfTaken: true }),
         ...(item.deadLetter !== undefined && { deadLetterId: item.deadLetter }),
       }),
   });

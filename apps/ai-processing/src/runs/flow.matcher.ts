@@ -13,8 +13,17 @@ export class FlowMatcher {
     private readonly compiler: FlowCompiler,
   ) {}
 
-  async matching(event: EventReceived): Promise<Stored<FlowDocument>[]> {
-    const candidates = this.configuration.flows(event.tenant).filter((flow) => excludedBy(flow.document, event) === undefined);
+  matching(event: EventReceived): Promise<Stored<FlowDocument>[]> {
+    return this.matchingOf(this.configuration.flows(event.tenant), event);
+  }
+
+  /** True if the event starts one of these flows. */
+  async takes(flows: readonly Stored<FlowDocument>[], event: EventReceived): Promise<boolean> {
+    return (await this.matchingOf(flows, event)).length > 0;
+  }
+
+  private async matchingOf(flows: readonly Stored<FlowDocument>[], event: EventReceived): Promise<Stored<FlowDocument>[]> {
+    const candidates = flows.filter((flow) => excludedBy(flow.document, event) === undefined);
     const wanted = await Promise.all(candidates.map((flow) => meetsCondition(flow.document, event, () => this.compiler.compile(flow))));
     return candidates.filter((_, at) => wanted[at]);
   }

@@ -31,7 +31,7 @@ interface Started extends StartedRuns {
 }
 
 /** The part of a command about the flows that are to run again. */
-type OrderedReplay = Pick<ReplayEvent, 'commandId' | 'flow' | 'deadLetterId'>;
+type OrderedReplay = Pick<ReplayEvent, 'commandId' | 'flow' | 'deadLetterId' | 'onlyIfTaken'>;
 
 /** Who ended a run before its decision, and why. */
 type Cancellation = Pick<CancelRun, 'actor' | 'reason'>;
@@ -122,13 +122,13 @@ export class RunService {
   /**
    * Runs flows on the event again, each as its next generation. The same command finds the runs it made before. A retry of a dead letter that is resolved,
    * or is retried already, runs nothing.
-   * @param ordered.flow the name of one flow, whether or not it matches the event; null: all flows that match the event now
+   * @param ordered.flow the name of one flow, whether or not it matches the event unless `onlyIfTaken` is set; null: all flows that match the event now
    * @throws NotFound, RunsUnfinished
    */
   async rerunFlows(event: EventReceived, ordered: OrderedReplay, context: RecordContext): Promise<void> {
-    const { commandId, flow, deadLetterId } = ordered;
+    const { commandId, deadLetterId } = ordered;
     const earlier = await this.store.ofCommand(event.tenant, commandId, event.eventId);
-    const planned = earlier.length > 0 ? earlier : await this.nextGeneration(event, commandId, flow);
+    const planned = earlier.length > 0 ? earlier : await this.nextGeneration(event, ordered);
     if (planned.length === 0) return;
     const isNewRetry = deadLetterId !== undefined && earlier.length === 0;
     const claimed = isNewRetry
@@ -140,7 +140,7 @@ export class RunService {
       const { tenant, eventId } = event;
       retries.inc({ outcome: 'passed_over' });
       log.info(
-        { tenant, eventId, flow, commandId, deadLetterId },
+        { tenant, eventId, flow: ordered.flow, commandId, deadLetterId },
         'a retry was passed over: its dead letter is resolved, or is retried already',
       );
     }
@@ -222,7 +222,7 @@ export class RunService {
     } else await this.standBy((await this.worker.cancel(stored, message, event, context)) ?? stored, commandId, event);
   }
 
-  private async nextGeneration(event: EventReceived, commandId: string, only: string | null): Promise<PlannedRun[]> {
+  private async nextGeneration(event: EventReceived, { commandId, flow: only, onlyIfTaken }: OrderedReplay): Promise<PlannedRun[]> {
     const { tenant, eventId, request } = event;
     const named = only ?? request?.flow;
     const passOver = (why: string): [] => {
@@ -234,6 +234,8 @@ export class RunService {
     if (request === undefined && flows.some(({ document }) => isForRequestsAlone(document.spec)))
       return passOver(`${named} runs on requests alone`);
     const last = await this.store.lastGenerations(tenant, eventId);
+    if (onlyIfTaken === true && !flows.some(({ name }) => last.has(name)) && !(await this.matcher.takes(flows, event)))
+      return passOver(`${named} does not take it`);
     return flows.map((flow) => plan(event, flow, nextOf(last, flow), commandId));
   }
 

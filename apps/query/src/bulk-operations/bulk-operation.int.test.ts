@@ -134,7 +134,33 @@ describe('a dry run', () => {
     expect(await count('flow: "triage", dryRun: true,')).toBe(12);
     expect(await count('flow: "any", dryRun: true,')).toBe(10);
     await count('flow: "any",');
-    expect(append.mock.calls[0]![2]).toMatchObject({ flow: 'any', filter: { runnableBy: 'any' } });
+    expect(append.mock.calls[0]![2]).toMatchObject({ flow: 'any', filter: { runnableBy: 'any', takes: { types: ['*'] } } });
+  });
+
+  test('counts of all events those that the flow takes, or has run on before, and the operation does the same', async () => {
+    const append = appended();
+    const say = [{ id: 'say', map: { expression: '1' } }];
+    const flowOf = (name: string, more: object) => ({ kind: 'Flow', name, spec: { steps: say, ...more } });
+    await applyDocuments(
+      { kind: 'Source', name: 'stripe', spec: { scheme: 'api-key' } },
+      flowOf('bills', { on: { sources: ['stripe'], types: ['in_oice.*'] } }),
+      flowOf('all-bills', { on: { types: ['bill.*', '*.late'] } }),
+      flowOf('asked', { onRequest: { default: 1 } }),
+    );
+    const event = (n: number, more: object) => server.rows.event({ tenant, id: `evt_bill${n}`, ...more });
+    await event(1, { source: 'stripe', type: 'in_oice.sent' });
+    await event(2, { source: 'stripe', type: 'bill.sent' });
+    await event(3, { source: 'other', type: 'in_oice.sent' });
+    await event(4, { source: 'other', type: 'parcel.late' });
+    await server.rows.run({ tenant, id: 'run_bill', event: 'evt_bill4', flow: 'bills' });
+    const count = async (input: string): Promise<number> =>
+      (await ask('bulkReplay', `filter: { events: {} }, ${input} idempotencyKey: "k"`)).matched!.value;
+    expect([await count('flow: "bills", dryRun: true,'), await count('flow: "all-bills", dryRun: true,')]).toEqual([2, 2]);
+    expect(await count('flow: "asked", dryRun: true,')).toBe(0);
+    await count('flow: "bills",');
+    expect(append.mock.calls[0]![2]).toMatchObject({
+      filter: { runnableBy: 'bills', takes: { sources: ['stripe'], types: ['in_oice.*'] } },
+    });
   });
 
   test('counts the deliveries that `redeliver` would refuse, by the reason: they would not be sent', async () => {

@@ -156,7 +156,7 @@ export const bulkReplay = command({
       .string()
       .nullish()
       .describe(
-        'With `events`: only this flow; default: every flow that matches. Events of requests for other flows are left out then. A dead letter’s flow is its own.',
+        'With `events`: only this flow, on the events that it takes or has run on before; default: every flow that matches. To run a flow on another event, name it in `replayEvents`. A dead letter’s flow is its own.',
       ),
     ratePerSecond,
     dryRun,

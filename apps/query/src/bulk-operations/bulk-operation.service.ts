@@ -8,6 +8,7 @@ import {
   failures,
   maxBulkRatePerSecond,
   noCustomer,
+  takenBy,
 } from '#libs/contracts';
 import type { BulkOperationKind, BulkSelection, DeadLetterKind } from '#libs/contracts';
 import { parseStoredJson } from '#libs/json';
@@ -71,14 +72,21 @@ export class BulkOperationService {
   async replay(principal: Principal, input: BulkReplayInput): Promise<StartedBulkOperation> {
     const { events, deadLetters } = input.filter;
     const flow = input.flow ?? null;
+    const only = flow === null ? undefined : await this.configuration.storedFlow(principal.tenant, flow);
     const problems = [
-      ...(await this.problemsOfFlow(principal.tenant, flow, deadLetters != null)),
+      ...this.problemsOfFlow(principal.tenant, { flow, isKnown: only !== undefined, ofDeadLetters: deadLetters != null }),
       ...(await this.names.unknown(principal.tenant, namesIn(input.filter))),
       ...problemsOfLetters(deadLetters, 'run'),
     ];
     const selected =
       deadLetters == null
-        ? { selection: 'events' as const, filter: { ...eventConditions(events ?? {}), ...(flow !== null && { runnableBy: flow }) } }
+        ? {
+            selection: 'events' as const,
+            filter: {
+              ...eventConditions(events ?? {}),
+              ...(only !== undefined && { runnableBy: only.name, takes: takenBy(only.document) }),
+            },
+          }
         : { selection: 'deadLetters' as const, filter: deadLetterConditions(deadLetters) };
     return this.start(principal, { kind: 'replay', operation: bulkReplay, ...selected, flow, input, problems });
   }
@@ -167,11 +175,13 @@ export class BulkOperationService {
     return { matched, leftOut: await this.table.countRefused(tenant, selection, filter, await this.destinations.effects(tenant)) };
   }
 
-  private async problemsOfFlow(tenant: string, flow: string | null, ofDeadLetters: boolean): Promise<Violation[]> {
+  private problemsOfFlow(
+    tenant: string,
+    { flow, isKnown, ofDeadLetters }: { flow: string | null; isKnown: boolean; ofDeadLetters: boolean },
+  ): Violation[] {
     if (flow === null) return [];
     const path = ['flow'];
     if (ofDeadLetters) return [{ path, message: 'goes with events; filter dead letters by their flow instead' }];
-    const isKnown = (await this.configuration.storedFlow(tenant, flow)) !== undefined;
     return isKnown ? [] : [this.names.violation(tenant, { noun: 'flow', name: flow, path })];
   }
 }

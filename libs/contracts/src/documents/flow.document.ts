@@ -298,6 +298,12 @@ export function isForRequestsAlone(spec: Pick<FlowSpec, 'on' | 'onRequest'>): bo
   return spec.onRequest !== undefined && Object.values(spec.on).every((given) => given === undefined);
 }
 
+/** The sources and types of the events other than requests that start a run of the flow, if its `when` is met. Without sources: those of any. */
+export function takenBy({ spec }: FlowDocument): { readonly sources?: string[]; readonly types: string[] } {
+  const { sources, types = ['*'] } = spec.on;
+  return { ...(sources !== undefined && { sources }), types: isForRequestsAlone(spec) ? [] : types };
+}
+
 /**
  * The conditions of a list of events for those that the flow can run on, before its types and its `when` are asked: none of requests for other flows. The
  * source of a request is the name of its flow.

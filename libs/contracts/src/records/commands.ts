@@ -27,6 +27,8 @@ export const replayEventSchema = z.object({
    * already. Absent: a replay by will. Builds until 2026-11-30 did not know it.
    */
   deadLetterId: z.string().optional(),
+  /** True: `flow` runs if it takes the event, or has run on it before. Builds until 2026-11-30 did not know it, and ran it on any event. */
+  onlyIfTaken: z.boolean().optional(),
 });
 export type ReplayEvent = z.infer<typeof replayEventSchema>;
 export const ReplayEvent = recordType('replay-event.v1', replayEventSchema);
