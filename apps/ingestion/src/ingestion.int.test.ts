@@ -58,6 +58,7 @@ const sources: Record<string, object> = {
   },
   limited: { scheme: 'custom', custom: { header: 'x-sig' }, secrets: [{ value: secrets.raw }], rateLimit: { perMinute: 4 } },
   orders: { scheme: 'api-key', addresses: ['198.51.100.0/24'], schemas: [{ types: ['order.*'], schema: { required: ['total'] } }] },
+  short: { scheme: 'api-key', maxBodyBytes: 250 },
   meters: { scheme: 'custom', custom: { kind: 'none', addresses: ['198.51.100.0/24'] } },
 };
 
@@ -636,7 +637,7 @@ describe('CloudEvents', () => {
   });
   const push = (body: unknown, contentType = structured, headers: Record<string, string> = {}) =>
     send('/v1/events', {
-      body: typeof body === 'string' ? body : JSON.stringify(body),
+      body: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
       headers: { authorization: `Bearer ${keys.ingest}`, 'content-type': contentType, ...headers },
     });
   const recordsOf = async (answer: TestResponse) => {
@@ -751,9 +752,24 @@ describe('CloudEvents', () => {
       { line: 3, code: 'request.malformed', field: 'event', detail: 'event: is not JSON' },
       { line: 4, code: 'request.invalid', field: 'source', detail: expect.stringContaining('source: must be the name of a Source') },
     ]);
+    const latin = await push(Buffer.from(`${JSON.stringify(good)}\n{"id":"\xff"}\n${JSON.stringify(other)}`, 'latin1'), lines);
+    expect([latin.status, latin.text.trimEnd().split('\n')]).toEqual([
+      200,
+      [
+        JSON.stringify(results[0]),
+        '{"line":2,"code":"request.malformed","detail":"event: is not UTF-8, as JSON must be","field":"event"}',
+        expect.stringMatching(/^\{"line":3,"eventId":"evt_/),
+      ],
+    ]);
     expect(await pushed('[]', JSON.stringify(nameless))).toEqual([
       { line: 1, code: 'request.malformed', field: 'event', detail: 'event: is not an object' },
       { line: 2, code: 'request.invalid', field: 'id', detail: expect.stringContaining('id: is missing') },
+    ]);
+    const short = cloudEvent({ source: 'short' });
+    expect(await pushed(JSON.stringify({ ...short, data: 'x'.repeat(250) }), JSON.stringify(short), JSON.stringify(short))).toEqual([
+      { line: 1, code: 'request.tooLarge', detail: expect.stringContaining('larger than 250 bytes') },
+      { line: 2, eventId: expect.stringMatching(/^evt_/) },
+      { line: 3, eventId: expect.stringMatching(/^evt_/) },
     ]);
     const key = { 'idempotency-key': uniqueName('key') };
     const [first, again] = [await push(JSON.stringify(nameless), lines, key), await push(JSON.stringify(nameless), lines, key)];

@@ -69,7 +69,7 @@ export class CloudEventService {
     entry.tenant = principal.tenant;
     const verified: VerifiedEvent[] = [];
     for (const event of readCloudEvents({ headers: request.headers, rawBody: request.rawBody, maxBatch: this.maxBatch }))
-      verified.push(await this.verified(event, request, entry));
+      verified.push(await this.verified(event, request, request.rawBody.length, entry));
     await this.takeFor(verified);
     const events = await this.intake.accept(verified, entry.traceparent);
     noteEvents(entry, events);
@@ -79,8 +79,12 @@ export class CloudEventService {
   private async acceptLines(request: CloudEventRequest, principal: Principal, entry: IntakeLogEntry): Promise<LineResult[]> {
     entry.tenant = principal.tenant;
     const admitted: { readonly line: number; readonly found: VerifiedEvent | DomainError }[] = [];
-    for (const { line, found } of readCloudEventLines({ headers: request.headers, rawBody: request.rawBody, maxBatch: this.maxBatch }))
-      admitted.push({ line, found: found instanceof DomainError ? found : await orRefusal(this.verified(found, request, entry)) });
+    for (const { line, bytes, found } of readCloudEventLines({
+      headers: request.headers,
+      rawBody: request.rawBody,
+      maxBatch: this.maxBatch,
+    }))
+      admitted.push({ line, found: found instanceof DomainError ? found : await orRefusal(this.verified(found, request, bytes, entry)) });
     await this.takeFor(admitted.flatMap(({ found }) => (found instanceof DomainError ? [] : [found])));
     const results: LineResult[] = [];
     const verified: VerifiedEvent[] = [];
@@ -102,16 +106,18 @@ export class CloudEventService {
     for (const source of new Set(events.map((event) => event.source))) await this.limits.take(source);
   }
 
+  /** @param bytes of the body; of JSON Lines, those of the line, so that it does not count against the lines beside it */
   private async verified(
     event: CloudEvent,
-    { rawBody, receivedAtMs, clientAddress }: CloudEventRequest,
+    { receivedAtMs, clientAddress }: CloudEventRequest,
+    bytes: number,
     entry: IntakeLogEntry,
   ): Promise<VerifiedEvent> {
     const source = await this.sourceOf(event, entry.tenant!);
     entry.source = source.name;
     entry.scheme = source.scheme;
     source.rules?.requireAddress(clientAddress);
-    source.rules?.requireBodyBytes(rawBody.length);
+    source.rules?.requireBodyBytes(bytes);
     const { data: body, attributes, payload, text, contentType } = event;
     return { source, input: { body, headers: attributes }, payload, text, contentType, receivedAtMs };
   }

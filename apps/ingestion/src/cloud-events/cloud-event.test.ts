@@ -147,7 +147,7 @@ describe('a refusal names the field', () => {
     [structured, Buffer.from([0x22, 0xff, 0x22]), 'body: is not UTF-8'],
     [structured, [], 'body: is not an object'],
     [structured, { ...event, specversion: '0.3' }, 'specversion: must be 1.0'],
-    [structured, { ...event, id: undefined }, 'id: is missing'],
+    [structured, { ...event, id: undefined }, 'id: is missing; give the event one, or the request the header Idempotency-Key'],
     [structured, { ...event, source: undefined }, 'source: is missing'],
     [structured, { ...event, id: 7 }, 'id: must be text'],
     [structured, { ...event, type: 7 }, 'type: must be text'],
@@ -195,4 +195,16 @@ test.each(['', '\n \r\n', '\uFEFF'])('JSON Lines without an event are refused wi
   const lines = (rawBody: Buffer) => readCloudEventLines({ headers, rawBody, maxBatch: 3 });
   expect(() => lines(Buffer.from(body))).toThrow('body: has no event: write one event a line, as JSON');
   expect(lines(Buffer.from(`${body}\n${JSON.stringify(event)}`))).toHaveLength(1);
+});
+
+test('a line of JSON Lines that is not UTF-8 is refused by itself, with its number', () => {
+  const good = Buffer.from(`${JSON.stringify({ ...event, data: 'ä' })}\n`);
+  const headers = { 'content-type': 'application/x-ndjson' };
+  const broken = Buffer.from('{"id":"\xff"}\r\n', 'latin1');
+  const found = readCloudEventLines({ headers, rawBody: Buffer.concat([good, Buffer.from('\n'), broken, good]), maxBatch: 3 });
+  expect(found.map(({ line, found: one }) => [line, one instanceof Error ? one.message : one.data])).toEqual([
+    [1, 'ä'],
+    [3, 'event: is not UTF-8, as JSON must be'],
+    [4, 'ä'],
+  ]);
 });

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { DomainError, bodyFormat } from '#libs/contracts';
 import { rfc3339Instant, usableText } from '#libs/intake';
-import { LosslessNumber, elementTexts, memberTexts } from '#libs/json';
+import { LosslessNumber, elementTexts, linesOf, memberTexts } from '#libs/json';
 import type { Json } from '#libs/json';
 import { idempotencyKey } from '../intake/idempotency-key.js';
 import { MediaTypeUnsupported, RequestInvalid } from '#libs/service';
@@ -48,6 +48,8 @@ export const linesType = lineTypes[0]!;
 export interface CloudEventLine {
   /** From 1; blank lines count. */
   readonly line: number;
+  /** Its length. */
+  readonly bytes: number;
   readonly found: CloudEvent | DomainError;
 }
 
@@ -59,17 +61,23 @@ export function hasLines(headers: IncomingHttpHeaders): boolean {
 /** The lines of a body that are not blank. @throws BodyMalformed, RequestInvalid, BatchTooLarge for the body as a whole */
 export function readCloudEventLines({ headers, rawBody, maxBatch }: CloudEventInput): CloudEventLine[] {
   const key = idempotencyKey(headers);
-  const texts = jsonTextOf(rawBody, 'body')
-    .replace(/^\uFEFF/, '')
-    .split('\n');
-  const lines = texts.map((text, at) => ({ text: text.trim(), line: at + 1 })).filter(({ text }) => text !== '');
-  if (lines.length === 0) throw new BodyMalformed('body', 'has no event: write one event a line, as JSON');
-  if (lines.length > maxBatch) throw new BatchTooLarge(lines.length, maxBatch);
-  return lines.map(({ text, line }) => {
+  const lines: { readonly bytes: Buffer; readonly line: number }[] = [];
+  let [line, count] = [0, 0];
+  for (const bytes of linesOf(rawBody)) {
+    line += 1;
+    if (bytes.toString('utf8').trim() === '') continue; // a byte order mark is trimmed, too
+    count += 1;
+    if (count <= maxBatch) lines.push({ bytes, line });
+  }
+  if (count === 0) throw new BodyMalformed('body', 'has no event: write one event a line, as JSON');
+  if (count > maxBatch) throw new BatchTooLarge(count, maxBatch);
+  return lines.map(({ bytes, line: number }) => {
+    const head = { line: number, bytes: bytes.length };
     try {
-      return { line, found: fromJson(readJson(text, 'event'), text, '', key && `${key}/${line}`, 'event') };
+      const text = jsonTextOf(bytes, 'event').trim();
+      return { ...head, found: fromJson(readJson(text, 'event'), text, '', key && `${key}/${number}`, 'event') };
     } catch (error) {
-      if (error instanceof BodyMalformed || error instanceof RequestInvalid) return { line, found: error };
+      if (error instanceof BodyMalformed || error instanceof RequestInvalid) return { ...head, found: error };
       throw error;
     }
   });
@@ -187,7 +195,8 @@ function checked(
 ): Pick<CloudEvent, 'path' | 'source' | 'attributes'> {
   if (attributes['ce-specversion'] !== '1.0') throw new RequestInvalid(`${path}specversion`, 'must be 1.0');
   const id = attributes['ce-id'] ?? fallbackId;
-  if (id === undefined) throw new RequestInvalid(`${path}id`, 'is missing, and there is no Idempotency-Key header to stand for it');
+  if (id === undefined)
+    throw new RequestInvalid(`${path}id`, 'is missing; give the event one, or the request the header Idempotency-Key to stand for it');
   const all: Record<string, string> = { ...attributes, 'ce-id': id };
   for (const name of ['id', 'source', 'type', 'subject']) {
     const value = all[`ce-${name}`];
