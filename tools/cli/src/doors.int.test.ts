@@ -148,10 +148,12 @@ test('what cannot be sent is refused before anything is', async () => {
     [['-f', '-', '--type', 't'], /^--type stands for one event/],
     [['--source', 'tickets', '--type', 't', '--data', 'text'], /^--data must be JSON/],
     [['-f', 'nope.json'], /^nope.json cannot be read/],
-    [['-f', '-'], /^There is no event in standard input/],
+    [['-f', '-'], /^There is no event in standard input$/],
   ] as const) {
     expect(await millrace(['events', 'send', ...args])).toMatchObject({ code: 2, notes: expect.stringMatching(notes) as string });
   }
+  for (const nothing of ['[ ]', '\n\n'])
+    expect(await send('-', { input: nothing })).toEqual({ code: 2, out: '', notes: 'There is no event in standard input' });
   const latin = Buffer.from('{"id":"é"}', 'latin1');
   expect(await send('-', { input: latin })).toMatchObject({ code: 2, notes: 'standard input:1:8 is not UTF-8; save it in that encoding' });
   expect((await send('-', { input: '{"id":\n' })).notes).toBe('standard input is no JSON: one event, a list of them, or one a line');
@@ -180,6 +182,74 @@ test('each line counts by itself: one that is refused is told with its number, a
     { line: 6, field: 'source' },
     { line: 7, eventId: out[5] },
   ]);
+});
+
+test('a line that is not UTF-8 is told with its number, and those around it are events, also on a pipe', async () => {
+  const [good, more, last] = ['u-1', 'u-2', 'u-3'].map((id) => `${JSON.stringify(event(id))}\n`) as [string, string, string];
+  const broken = JSON.stringify(event('u-x', { data: 'é' }));
+  const input = Buffer.from(`${good}${more}${broken}\n${last}`, 'latin1');
+  async function* pipe(): AsyncIterable<Buffer> {
+    for (const line of input.toString('latin1').match(/.+\n/g)!) yield Buffer.from(line, 'latin1');
+  }
+  const path = join(directory, 'mid.jsonl');
+  writeFileSync(path, input);
+  const column = broken.indexOf('é') + 1;
+  for (const [sent, name] of [
+    [await send(path), path],
+    [await send('-', { input: pipe() }), 'standard input'],
+  ] as const) {
+    expect(sent.out.split('\n')).toEqual([
+      expect.stringMatching(eventId),
+      expect.stringMatching(eventId),
+      `${name}, line 3: event: is not UTF-8; save it in that encoding: column ${column} is the first that is not`,
+      expect.stringMatching(eventId),
+    ]);
+    expect([sent.code, sent.notes]).toEqual([1, '3 events accepted, 1 line refused']);
+  }
+});
+
+test.each([
+  ['is cut off', '{"specversion":"1.0","id"', 'event: is not JSON'],
+  ['is not UTF-8', '{\xff}', 'event: is not UTF-8; save it in that encoding: column 2 is the first that is not'],
+])('a first line that %s does not hide the others', async (_what, first, reason) => {
+  const sent = await send('-', { input: Buffer.from(`${first}\n${JSON.stringify(event('after'))}`, 'latin1') });
+  expect([sent.code, sent.out.split('\n')]).toEqual([1, [`standard input, line 1: ${reason}`, expect.stringMatching(eventId)]]);
+});
+
+test('a line that is too large for a request is told with its number and the limit, and those around it are events', async () => {
+  const [limit, most] = [1_048_576, 26_214_400];
+  const sized = (bytes: number): string => {
+    const around = JSON.stringify(event(`size-${bytes}`, { data: '' }));
+    return `${around.slice(0, -2)}${'x'.repeat(bytes - around.length)}"}`;
+  };
+  const [good, last] = [JSON.stringify(event('s-1')), JSON.stringify(event('s-2'))];
+  const lines = [good, sized(2_000_000), last, sized(limit), sized(most + 1), good];
+  async function* chunks(): AsyncIterable<Buffer> {
+    const bytes = Buffer.from(lines.join('\n'));
+    for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
+  }
+  const sent = await send('-', { input: chunks() });
+  expect(sent.out.split('\n')).toEqual([
+    expect.stringMatching(eventId),
+    `standard input, line 2: event: has 2000000 bytes, more than the ${limit} of a request`,
+    expect.stringMatching(eventId),
+    expect.stringMatching(eventId),
+    `standard input, line 5: event: has ${most + 1} bytes, more than the ${most} that Millrace can be set to take`,
+    expect.stringMatching(eventId),
+  ]);
+  expect([sent.code, sent.notes]).toEqual([1, '4 events accepted, 2 lines refused']);
+  const list = await send('-', { input: `[${good},${lines[1]}]` });
+  expect([list.code, list.notes.split('\n')[0]]).toEqual([
+    1,
+    `standard input, event 2, the event: has 2000000 bytes, more than the ${limit} of a request`,
+  ]);
+});
+
+test('an event without an id is refused with what the command can do about it', async () => {
+  const nameless = JSON.stringify(event('', { id: undefined }));
+  const remedy = 'is missing; give the event one: the same id at the same source is the same event';
+  expect((await send('-', { input: `${nameless}\n` })).out).toBe(`standard input, line 1: id: ${remedy}`);
+  expect((await send('-', { input: `[${nameless}]` })).notes).toBe(`standard input, event 1, id: ${remedy}`);
 });
 
 test('a rate that is used up, or a log that is away, is waited out as long as the answer says', async () => {

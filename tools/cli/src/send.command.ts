@@ -1,7 +1,9 @@
 import { counted } from './counted.js';
+import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { elementTexts } from '#libs/json';
+import { elementTexts, linesOf } from '#libs/json';
+import { largestBodyBytes } from '#libs/messaging';
 import { parseRetryAfter } from '#libs/retries';
 import { sleep, wallTimeMs } from '#libs/time';
 import type { Connection } from './connection.js';
@@ -10,7 +12,7 @@ import type { ProblemAnswer } from './door.failure.js';
 import { CliFailure } from './failure.js';
 import { post } from './graphql.client.js';
 import type { Output } from './output.js';
-import { utf8In } from './utf8.js';
+import { columnOfNonUtf8, notUtf8, utf8In } from './utf8.js';
 
 /** The options of `millrace events send`: a file, or one event by its parts. */
 export interface SendOptions {
@@ -36,7 +38,7 @@ interface Sending {
 
 /**
  * `millrace events send`: sends CloudEvents and prints the id of each. An event that is sent again is the same event, so after a failure everything can
- * be sent again. Those of one request or list count together; of JSON Lines, each line counts by itself, as soon as it is there.
+ * be sent again. Those of one request or list count together; of JSON Lines, each line counts by itself, as soon as it is there, whatever the others are.
  */
 export async function send(
   connection: Connection,
@@ -58,9 +60,10 @@ export async function send(
   const lines = new LineReader(name, file === '-' ? input() : chunksOf(file));
   if (await lines.areEvents()) return sendLines(door, lines, { name, output });
   const text = await lines.rest();
-  if (text.trim() === '') throw new CliFailure(`There is no event in ${name}`, 'unusable');
-  if (!isJson(text)) throw new CliFailure(`${name} is no JSON: one event, a list of them, or one a line`, 'unusable');
-  const texts = text.trimStart().startsWith('[') ? elementTexts(text) : [text];
+  const isBlank = text.trim() === '';
+  if (!isBlank && !isJson(text)) throw new CliFailure(`${name} is no JSON: one event, a list of them, or one a line`, 'unusable');
+  const texts = isBlank || text.trimStart().startsWith('[') ? elementTexts(text) : [text];
+  if (texts.length === 0) throw new CliFailure(`There is no event in ${name}`, 'unusable');
   await sendAll(door, { texts, nameOf: (event, field) => `${name}, event ${event + 1}, ${field}` }, output);
 }
 
@@ -101,9 +104,23 @@ const linesPerNote = 10_000;
 async function sendLines(door: EventsDoor, lines: LineReader, { name, output }: { name: string; output: Output }): Promise<void> {
   let [accepted, refused, noted] = [0, 0, 0];
   const progress = (): string => `${counted(accepted, 'event')} accepted${refused === 0 ? '' : `, ${counted(refused, 'line')} refused`}`;
-  for await (const some of lines.events()) {
+  const tell = (result: LineResult): void => {
+    if ('eventId' in result) {
+      accepted += 1;
+      output.result(result, result.eventId);
+    } else {
+      refused += 1;
+      output.result(result, `${name}, line ${result.line}: ${result.detail}`);
+    }
+  };
+  for await (const some of lines.lines()) {
+    const events = some.filter((one) => 'text' in one);
+    const unfit = some.filter((one): one is UnfitLine => !('text' in one));
+    const tellUnfitBefore = (line: number): void => {
+      while (unfit.length > 0 && unfit[0]!.line < line) tell(unfit.shift()!);
+    };
     const sending = inBatches(
-      some.map(({ text }) => text),
+      events.map(({ text }) => text),
       (batch) =>
         sendLineBatch(door, batch).catch((error: unknown) => {
           if (!(error instanceof CliFailure)) throw error;
@@ -116,13 +133,12 @@ async function sendLines(door: EventsDoor, lines: LineReader, { name, output }: 
     );
     for await (const { before, results } of sending) {
       for (const result of results) {
-        const { line } = some[before + result.line - 1]!;
-        if ('eventId' in result) output.result({ line, eventId: result.eventId }, result.eventId);
-        else output.result({ ...result, line }, `${name}, line ${line}: ${result.detail}`);
-        if ('eventId' in result) accepted += 1;
-        else refused += 1;
+        const { line } = events[before + result.line - 1]!;
+        tellUnfitBefore(line);
+        tell({ ...result, line });
       }
     }
+    tellUnfitBefore(Infinity);
     if (accepted + refused - noted < linesPerNote) continue;
     noted = accepted + refused;
     output.note(`${progress()} so far`);
@@ -151,8 +167,9 @@ async function* chunksOf(path: string): AsyncIterable<Buffer> {
   }
 }
 
-interface Line {
-  /** From 1. */
+/** A line that can be sent. */
+interface EventLine {
+  /** From 1; blank lines count. */
   readonly line: number;
   readonly text: string;
 }
@@ -161,6 +178,8 @@ interface Line {
 class LineReader {
   private readonly chunks: AsyncIterator<Buffer>;
   private held: Buffer[] = [];
+  /** Bytes before those that are held, of a line that is too large to be kept. */
+  private droppedBytes = 0;
   private line = 0;
   private hasEnded = false;
 
@@ -171,12 +190,18 @@ class LineReader {
     this.chunks = input[Symbol.asyncIterator]();
   }
 
-  /** True if the first line ends, and is an object by itself. A list, and an object of several lines, is one text. */
+  /**
+   * True if the first line ends, and is an object by itself, or a broken one before a line that is an object. A list, and an object of several lines, is
+   * one text.
+   */
   async areEvents(): Promise<boolean> {
-    while (!this.hasEnded && this.held.every((chunk) => chunk.toString('latin1').trim() === '' || !chunk.includes(lineFeed)))
-      await this.more();
-    const first = /^\s*(\{[^\n]*)\n/.exec(withoutMark(Buffer.concat(this.held).toString('utf8')))?.[1];
-    return first !== undefined && isJson(first);
+    const [first] = await this.firstLines(1);
+    if (this.hasEnded && !this.held.some((chunk) => chunk.includes(lineFeed))) return false;
+    if (first === undefined || !first.startsWith('{')) return false;
+    if (isJson(first)) return true;
+    if (/[{[,:]$/.test(first)) return false; // an object may go on after these
+    const [, second] = await this.firstLines(2);
+    return second !== undefined && second.startsWith('{') && isJson(second);
   }
 
   /** All of the text. @throws CliFailure if it is not UTF-8 */
@@ -185,20 +210,54 @@ class LineReader {
     return withoutMark(utf8In(this.taken(), this.name));
   }
 
-  /** The lines that are there, as soon as there is one. @throws CliFailure at a line that is not UTF-8 */
-  async *events(): AsyncIterable<Line[]> {
+  /** The lines that are there and not blank, as soon as there is one. In place of a line that Millrace cannot take, the reason. */
+  async *lines(): AsyncIterable<(EventLine | UnfitLine)[]> {
     for (;;) {
       const bytes = this.taken();
       const end = this.hasEnded ? bytes.length : bytes.lastIndexOf(lineFeed) + 1;
       if (end < bytes.length) this.held.push(bytes.subarray(end));
-      const text = utf8In(bytes.subarray(0, end), this.name, this.line + 1);
-      const lines = (this.line === 0 ? withoutMark(text) : text).split('\n');
-      if (lines.at(-1) === '') lines.pop();
-      const events = lines.map((each) => ({ line: (this.line += 1), text: each.trim() })).filter((one) => one.text !== '');
-      if (events.length > 0) yield events;
+      const lines = [...linesOf(bytes.subarray(0, end))].flatMap((each) => this.read(each));
+      if (lines.length > 0) yield lines;
       if (this.hasEnded) return;
-      do await this.more();
-      while (!this.hasEnded && !this.held.at(-1)!.includes(lineFeed));
+      await this.toLineEnd();
+    }
+  }
+
+  private read(bytes: Buffer): (EventLine | UnfitLine)[] {
+    const line = (this.line += 1);
+    const size = this.droppedBytes + bytes.length;
+    this.droppedBytes = 0;
+    if (size > largestBodyBytes) return [{ line, ...tooLarge(size, `the ${largestBodyBytes} that Millrace can be set to take`) }];
+    if (!isUtf8(bytes)) {
+      const detail = `event: ${notUtf8}: column ${columnOfNonUtf8(bytes)} is the first that is not`;
+      return [{ line, code: 'request.malformed', field: 'event', detail }];
+    }
+    const text = bytes.toString('utf8').trim(); // a byte order mark is trimmed, too
+    return text === '' ? [] : [{ line, text }];
+  }
+
+  /** The first lines that are not blank, as many as there are up to `count`. */
+  private async firstLines(count: number): Promise<string[]> {
+    for (let looked = 0; ; looked = this.held.length, await this.more()) {
+      if (!this.hasEnded && !this.held.slice(looked).some((chunk) => chunk.includes(lineFeed))) continue;
+      const bytes = Buffer.concat(this.held);
+      const lines = [...linesOf(this.hasEnded ? bytes : bytes.subarray(0, bytes.lastIndexOf(lineFeed) + 1))]
+        .map((line) => line.toString('utf8').trim())
+        .filter((line) => line !== '');
+      if (this.hasEnded || lines.length >= count) return lines.slice(0, count);
+    }
+  }
+
+  /** Reads on until a line ends. Of one that is too large, only the newest bytes are kept, so that memory is bounded. */
+  private async toLineEnd(): Promise<void> {
+    let size = this.droppedBytes + this.held.reduce((sum, chunk) => sum + chunk.length, 0);
+    for (;;) {
+      const chunk = await this.more();
+      if (chunk === undefined || chunk.includes(lineFeed)) return;
+      size += chunk.length;
+      if (size <= largestBodyBytes) continue;
+      this.held = [chunk];
+      this.droppedBytes = size - chunk.length;
     }
   }
 
@@ -208,10 +267,11 @@ class LineReader {
     return bytes;
   }
 
-  private async more(): Promise<void> {
+  private async more(): Promise<Buffer | undefined> {
     const { value, done } = await this.chunks.next();
-    if (done === true) this.hasEnded = true;
-    else this.held.push(value);
+    if (done !== true) this.held.push(value);
+    else this.hasEnded = true;
+    return done === true ? undefined : value;
   }
 }
 
@@ -281,24 +341,26 @@ async function postEvents({ connection, wait }: EventsDoor, request: { body: str
 }
 
 /** The result of one line, as the events API tells it. */
-type LineResult =
-  | { readonly line: number; readonly eventId: string }
-  | { readonly line: number; readonly code: string; readonly detail: string; readonly field?: string };
+type LineResult = { readonly line: number; readonly eventId: string } | UnfitLine;
+
+interface UnfitLine {
+  readonly line: number;
+  readonly code: string;
+  readonly detail: string;
+  readonly field?: string;
+}
 
 /** The results of the lines, by their place among those given; `too large` if fewer lines may be acceptable. */
 async function sendLineBatch(door: EventsDoor, batch: readonly string[]): Promise<LineResult[] | 'too large'> {
-  const response = await postEvents(door, {
-    body: `${batch.join('\n')}\n`,
-    headers: { 'content-type': 'application/x-ndjson' },
-  });
+  const response = await postEvents(door, { body: batch.join('\n'), headers: { 'content-type': 'application/x-ndjson' } });
   if (response.status === 200)
     return (await response.text())
       .trimEnd()
       .split('\n')
-      .map((line) => JSON.parse(line) as LineResult);
-  const failure = await failureOfAnswer(door.connection, response, (_event, field) => field);
-  if (failure.code === 'request.tooLarge' && batch.length > 1) return 'too large';
-  throw failure;
+      .map((line) => inOwnWords(JSON.parse(line) as LineResult));
+  if (response.status !== 413) throw await failureOfAnswer(door.connection, response, (_event, field) => field);
+  const limit = await limitOf(response);
+  return batch.length > 1 ? 'too large' : [{ line: 1, ...tooLarge(Buffer.byteLength(batch[0]!), limit) }];
 }
 
 /** The ids of the events; `too large` if fewer events may be acceptable. */
@@ -308,9 +370,35 @@ async function sendBatch(door: EventsDoor, batch: readonly string[], nameOf: Sen
     headers: { 'content-type': 'application/cloudevents-batch+json' },
   });
   if (response.status === 202) return ((await response.json()) as { eventIds: string[] }).eventIds;
-  const failure = await failureOfAnswer(door.connection, response, nameOf);
-  if (failure.code === 'request.tooLarge' && batch.length > 1) return 'too large';
-  throw failure;
+  if (response.status !== 413) throw await failureOfAnswer(door.connection, response, nameOf);
+  const limit = await limitOf(response);
+  if (batch.length > 1) return 'too large';
+  const { code, detail } = tooLarge(Buffer.byteLength(batch[0]!), limit);
+  throw new CliFailure(detail.replace(/^event/, nameOf(0, 'the event')), 'refused', code);
+}
+
+/** The refusal of an event that is too large by itself. */
+function tooLarge(bytes: number, limit: string): Omit<UnfitLine, 'line'> {
+  return { code: 'request.tooLarge', field: 'event', detail: `event: has ${bytes} bytes, more than ${limit}` };
+}
+
+/** The limit of a request that a response of status 413 tells. One of a proxy tells none. */
+async function limitOf(response: Response): Promise<string> {
+  const { detail = '' } = (await response.json().catch(() => ({}))) as ProblemAnswer;
+  const [, bytes] = /larger than (\d+) bytes/.exec(detail) ?? [];
+  return bytes === undefined ? 'the server takes in a request' : `the ${bytes} of a request`;
+}
+
+/** Without the remedies that only a client of its own has. */
+function inOwnWords<Result extends LineResult>(result: Result): Result {
+  return 'detail' in result ? { ...result, detail: withoutHeader(result.detail) } : result;
+}
+
+function withoutHeader(reason: string): string {
+  return reason.replace(
+    /(is missing)\b.*\bIdempotency-Key\b.*/,
+    '$1; give the event one: the same id at the same source is the same event',
+  );
 }
 
 async function failureOfAnswer(connection: Connection, response: Response, nameOf: Sending['nameOf']): Promise<CliFailure> {
@@ -318,7 +406,7 @@ async function failureOfAnswer(connection: Connection, response: Response, nameO
   const { code, detail = '', field = '' } = problem;
   const [, event, name] = /^(\d+)(?:\.(.+))?$/.exec(field) ?? [];
   if (event === undefined) return doorFailure(connection, '/v1/events', { status: response.status, problem });
-  const reason = detail.slice(field.length).replace(/^:? /, '');
+  const reason = withoutHeader(detail.slice(field.length).replace(/^:? /, ''));
   return new CliFailure(`${nameOf(Number(event), name ?? 'the event')}: ${reason}`, 'refused', code);
 }
 
