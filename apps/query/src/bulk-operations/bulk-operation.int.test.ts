@@ -318,6 +318,9 @@ test('what makes no sense is refused by its path, all of it at once', async () =
   const paths = async (mutation: 'bulkReplay' | 'bulkRedeliver', input: string) =>
     (await ask(mutation, `${input}, idempotencyKey: "k"`)).violations?.map(({ path }) => path.slice(1).join('.'));
   expect(await paths('bulkReplay', 'filter: { events: {} }, flow: "no-such", ratePerSecond: 0')).toEqual(['flow', 'ratePerSecond']);
+  const backward = (at: string) => `${at}From: "2026-12-01T00:00:00Z", ${at}Before: "2026-11-01T00:00:00Z"`;
+  expect(await paths('bulkReplay', `filter: { events: { ${backward('received')} } }`)).toEqual(['filter.events.receivedBefore']);
+  expect(await paths('bulkRedeliver', `filter: { deadLetters: { ${backward('created')} } }`)).toEqual(['filter.deadLetters.createdBefore']);
   expect(await paths('bulkReplay', 'filter: { deadLetters: { kind: DELIVERY, resolved: true } }, flow: "triage"')).toEqual([
     'flow',
     'filter.deadLetters.kind',

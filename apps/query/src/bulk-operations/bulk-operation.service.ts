@@ -77,6 +77,7 @@ export class BulkOperationService {
       ...this.problemsOfFlow(principal.tenant, { flow, isKnown: only !== undefined, ofDeadLetters: deadLetters != null }),
       ...(await this.names.unknown(principal.tenant, namesIn(input.filter))),
       ...problemsOfLetters(deadLetters, 'run'),
+      ...problemsOfTimes(input.filter),
     ];
     const selected =
       deadLetters == null
@@ -98,6 +99,7 @@ export class BulkOperationService {
       ...(stateless ? [{ path: ['filter', 'deliveries', 'state'], message: 'must say which: PARKED is what an outage leaves' }] : []),
       ...(await this.names.unknown(principal.tenant, namesIn(input.filter))),
       ...problemsOfLetters(deadLetters, 'delivery'),
+      ...problemsOfTimes(input.filter),
     ];
     const selected =
       deadLetters == null
@@ -200,6 +202,18 @@ function namesIn(filter: BulkReplayInput['filter'] & BulkRedeliverInput['filter'
       ...(destination == null ? [] : [{ noun: 'destination', name: destination, path: [...path, 'destination'] } as const]),
       ...(sources ?? []).map((name, at) => ({ noun: 'source', name, path: [...path, 'sources', `${at}`] }) as const),
     ];
+  });
+}
+
+/** A window that ends before it begins finds nothing, which reads as if there were nothing to do. */
+function problemsOfTimes(filter: BulkReplayInput['filter'] & BulkRedeliverInput['filter']): Violation[] {
+  return Object.entries(filter).flatMap(([selection, given]) => {
+    const times = (given ?? {}) as Record<string, Date | string | null | undefined>;
+    return ['received', 'created'].flatMap((at) => {
+      const [from, before] = [times[`${at}From`], times[`${at}Before`]];
+      if (from == null || before == null || new Date(before) > new Date(from)) return [];
+      return [{ path: ['filter', selection, `${at}Before`], message: `must be after ${at}From` }];
+    });
   });
 }
 

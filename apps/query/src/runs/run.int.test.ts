@@ -139,7 +139,7 @@ test('a run says which models its routes passed over, for which budget, and why;
   expect(run.event.timeline.filter(({ kind }) => kind.startsWith('MODEL_'))).toEqual([
     {
       kind: 'MODEL_PASSED_OVER',
-      title: `Model large was passed over for assess: ${message}`,
+      title: `Model large of dear was passed over for assess: ${message}`,
       code: 'model.notFree',
       step: 'assess',
       attempt: null,
@@ -173,7 +173,7 @@ test('the timeline says why a call of a model failed, also while its run waits f
     '{ event(id: "evt_1") { timeline { title code } } }',
   );
   expect(event.timeline).toContainEqual({
-    title: 'Model local/rules-1 failed for assess, attempt 1: The key is refused at POST https://models.example/v1',
+    title: 'Model local/rules-1 of mine failed for assess, attempt 1: The key is refused at POST https://models.example/v1',
     code: 'model.credential',
   });
 });

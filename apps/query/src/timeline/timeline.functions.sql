@@ -26,7 +26,7 @@ BEGIN
           JOIN audit_entry a ON a.tenant_id = x.tenant_id AND a.target = x.id AND a.action = 'retryDeadLetter'
       UNION ALL SELECT 3, r.event_id, r.started_at, 'runStarted', r.flow, r.generation::text, NULL, r.id, NULL, NULL, NULL, NULL, NULL
         FROM subject_run r
-      UNION ALL SELECT 4, r.event_id, m.finished_at, CASE m.outcome WHEN 'passedOver' THEN 'modelPassedOver' ELSE 'modelAttempt' END, m.model, left(m.error_message, 500), m.error_code, r.id, m.step, NULL, NULL, m.number, NULL
+      UNION ALL SELECT 4, r.event_id, m.finished_at, CASE m.outcome WHEN 'passedOver' THEN 'modelPassedOver' ELSE 'modelAttempt' END, concat_ws(' of ', m.model, m.provider), left(m.error_message, 500), m.error_code, r.id, m.step, NULL, NULL, m.number, NULL
         FROM subject_run r JOIN model_attempt m ON m.tenant_id = r.tenant_id AND m.run_id = r.id
       UNION ALL SELECT 4, r.event_id, coalesce(o.finished_at, o.started_at), 'operationAttempt', o.connection || '/' || o.operation,
           coalesce(o.outcome, 'unknown'), o.error_code, r.id, o.step, NULL, NULL, NULL, NULL

@@ -28,7 +28,7 @@ test('an event tells everything that happened to it, in order', async () => {
     'RECEIVED: Received from stripe',
     'RECORDED: Recorded',
     'RUN_STARTED: Flow triage started',
-    'MODEL_ATTEMPT: Model local/rules-1 answered for assess',
+    'MODEL_ATTEMPT: Model local/rules-1 of mine answered for assess',
     'STEP_FINISHED: Step assess (infer) finished',
     'RUN_COMPLETED: Flow triage reached its decision',
     'DELIVERY_SCHEDULED: Delivery to crm scheduled',
