@@ -764,7 +764,9 @@ describe('trials of flows', () => {
     ]);
     const promoted = await millrace(['flows', 'promote', id, '--dry-run']);
     expect(promoted).toMatchObject({ code: 0, out: '1 outcome would be promoted.' });
-    expect(promoted.notes).toContain('1 decision of people stands as made in the stored runs; only what nobody has decided there is asked.');
+    expect(promoted.notes).toContain(
+      '1 decision of people stands as made in the stored runs; only what nobody has decided there is asked.',
+    );
     const backtest = millrace(['flows', 'backtest', '--flow', 'triage', '--last', '1']);
     const second = await waitFor(async () => (await database.query<{ target: string }>(startedTrial, [tenant]))[0]?.target ?? false, {
       what: 'the backtest to be ordered',
