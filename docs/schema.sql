@@ -449,7 +449,7 @@ CREATE TABLE model_attempt (
   budget key_text,
   CONSTRAINT model_attempt_pkey PRIMARY KEY (tenant_id, run_id, step, fence, number)
 );
-CREATE UNIQUE INDEX model_attempt_passed_over ON model_attempt USING btree (tenant_id, run_id, step, provider, model, error_code, budget) NULLS NOT DISTINCT WHERE (outcome = 'passedOver'::text);
+CREATE UNIQUE INDEX model_attempt_passed_over ON model_attempt USING btree (tenant_id, run_id, step, provider, model COLLATE "C", error_code COLLATE "C", budget) NULLS NOT DISTINCT WHERE (outcome = 'passedOver'::text);
 ALTER TABLE model_attempt ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY service ON model_attempt TO millrace_service USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON model_attempt TO millrace_query USING (((tenant_id)::text = current_setting('millrace.tenant'::text, true))) WITH CHECK (((tenant_id)::text = current_setting('millrace.tenant'::text, true)));

@@ -105,10 +105,11 @@ describe('every table', () => {
 
   test('compares its keys by bytes, whatever the locale of the cluster', async () => {
     const { rows } = await owner.query(
-      `SELECT DISTINCT table_name, column_name FROM information_schema.columns
-       JOIN pg_index ON indrelid = table_name::regclass
-       JOIN pg_attribute ON attrelid = indrelid AND attname = column_name AND attnum = ANY(indkey::smallint[])
-       WHERE table_name = ANY($1) AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'`,
+      `SELECT indexrelid::regclass::text AS index, attname AS column FROM pg_index
+       CROSS JOIN LATERAL unnest(indkey::smallint[], indcollation::oid[]) AS key (number, collated)
+       JOIN pg_attribute ON attrelid = indrelid AND attnum = key.number
+       JOIN pg_collation ON pg_collation.oid = key.collated
+       WHERE indrelid::regclass::text = ANY($1) AND collname <> 'C'`,
       [tables],
     );
     expect(rows).toEqual([]);

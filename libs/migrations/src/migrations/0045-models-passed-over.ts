@@ -17,6 +17,6 @@ const statements = [
   // budget: the Budget document for which the model was passed over; null: another reason, or none.
   `ALTER TABLE model_attempt ADD COLUMN budget key_text`,
   // A run that waits looks again and again, and passes the same models over each time: the first time is kept.
-  `CREATE UNIQUE INDEX model_attempt_passed_over ON model_attempt (tenant_id, run_id, step, provider, model, error_code, budget) NULLS NOT DISTINCT
+  `CREATE UNIQUE INDEX model_attempt_passed_over ON model_attempt (tenant_id, run_id, step, provider, model COLLATE "C", error_code COLLATE "C", budget) NULLS NOT DISTINCT
      WHERE outcome = 'passedOver'`,
 ];
