@@ -488,6 +488,18 @@ spec: { onRequest: { default: '1' }, steps: [{ id: seen, map: { expression: '[ev
     expect(await decision({ type: 'quote.asked', amount: 3 }, '--type', 'quote.again')).toBe('decision  ["quote","quote.again","sample"]');
   });
 
+  test('does not run on what the door refuses', async () => {
+    const schema = 'schema: { type: object, required: [amount] }';
+    const checked = quote.replace("default: '1'", `default: '1', ${schema}`);
+    const seenOf = async (body: object): Promise<string> =>
+      (await flows(write('checked.yaml', checked), '--event', write('sample.json', JSON.stringify(body)))).out;
+    expect(await seenOf({ customer: 'c-9' })).toContain(
+      'does not run: the door refuses it, because the body does not fit spec.onRequest.schema: ',
+    );
+    expect(await seenOf([1])).toContain('does not run: the door takes objects alone as bodies of requests');
+    expect(await seenOf({ customer: 'c-9', amount: 3 })).toContain('decision  ');
+  });
+
   test('says what to do if the sample names another source', async () => {
     expect(await decision({ source: 'shop', data: {} })).toMatch(
       /^does not run: it has onRequest and no on, so it takes requests alone, .*--source quote\): its type is .*, its source shop/,

@@ -55,7 +55,10 @@ export class RequestService {
     const { tenant } = principal;
     const { request, source, read } = await this.read(tenant, id);
     if (request.outcome === 'accepted') {
-      throw refusal('was accepted when it came, so its events are there; sendTestEvents sends them again', 'request.invalid');
+      throw refusal(
+        'was accepted when it came, so its events are there; sendTestEvents (millrace requests test) sends them again',
+        'request.invalid',
+      );
     }
     const events = eventsOf(read);
     await this.audit.record(principal, [{ operation: takeRequest, target: id, detail: { eventIds: idsOf(events).slice(0, 100) } }]);
@@ -123,7 +126,7 @@ export class RequestService {
 
 function eventsOf({ events, failure }: Read): EventReceived[] {
   if (failure === undefined) return events;
-  if (failure instanceof RequestUnverifiable) throw refusal(`is the one that cannot be verified again. ${failure.message}`, failure.code);
+  if (failure instanceof RequestUnverifiable) throw refusal(`cannot be verified again. ${failure.message}`, failure.code);
   throw refusal(`is refused by its source as it is now, with ${failure.code}: ${failure.publicMessage}`, 'request.refused');
 }
 

@@ -181,7 +181,7 @@ function requireAmong(rows: readonly DocumentName[], wanted: readonly DocumentNa
   if (missing.length === 0) return;
   throw new NotFound('document', missing, {
     field: 'documents',
-    message: `No secret of ${missing.join(', ')} comes from the secret store`,
+    message: `No secret of ${missing.join(', ')} comes from the secret store: it names none, or does not exist`,
   });
 }
 

@@ -1,7 +1,7 @@
 import { FlowCompiler, excludedBy, meetsCondition, tryFlow } from '#libs/flows';
 import type { CompiledFlow, ReviewRequest, Trial, TrialDecision } from '#libs/flows';
 import { CliFailure } from '../failure.js';
-import { isForRequestsAlone } from '#libs/contracts';
+import { isForRequestsAlone, viewOf } from '#libs/contracts';
 import type { DocumentLookup, EventReceived, FlowDocument } from '#libs/contracts';
 import { parseJson } from '#libs/json';
 import type { Json } from '#libs/json';
@@ -66,6 +66,8 @@ export class FlowTester {
     const { unchecked } = operations;
     const none = { steps: [], deliveries: [], unchecked };
     if (excluding !== undefined) return { ...none, inputs, answers, notRun: `${whyExcluded(document, excluding)}: ${seen(event)}` };
+    const refusal = await whyRefused(document, event);
+    if (refusal !== undefined) return { ...none, inputs, answers, notRun: refusal };
     if (!(await meetsCondition(document, event, () => flow)))
       return { ...none, inputs, answers, notRun: `spec.on.when is not true: ${seen(event)}` };
     let trial: Trial;
@@ -93,6 +95,15 @@ export class FlowTester {
 function whyExcluded({ metadata: { name }, spec }: FlowDocument, field: 'sources' | 'types'): string {
   if (!isForRequestsAlone(spec)) return `spec.on.${field} excludes it`;
   return `it has onRequest and no on, so it takes requests alone, whose source is its own name (leave the source out, or give --source ${name})`;
+}
+
+/** The reason why the door would not take the request; undefined if it would, or if the event is none. */
+async function whyRefused({ spec: { onRequest } }: FlowDocument, event: EventReceived): Promise<string | undefined> {
+  if (event.request === undefined || onRequest === undefined) return undefined;
+  const { data } = viewOf(event);
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) return 'the door takes objects alone as bodies of requests';
+  const [problem] = onRequest.schema === undefined ? [] : await compileSchema(onRequest.schema).problemsOf(data);
+  return problem === undefined ? undefined : `the door refuses it, because the body does not fit spec.onRequest.schema: ${problem}`;
 }
 
 /** The fields of the event that a sample may leave to the command. */
