@@ -37,7 +37,7 @@ export const plantedBugs: Record<Plant, PlantedBug> = {
   // What a destination may have taken is sent again, whatever its class.
   'repeat-unknown': {
     file: 'libs/deliveries/src/second-effect.js',
-    from: 'if (reachedAt === null)',
+    from: 'if (effects === undefined || reachedAt === null || reachedAt.getTime() > effects.reachedByMs)',
     to: 'if (true)',
     shows: ['keyless repeat'],
   },
