@@ -1,4 +1,3 @@
-import { Client } from 'pg';
 import { startRedis } from '#libs/testing';
 import type { RedisServer } from '#libs/testing';
 import { acknowledged } from './checker.js';
@@ -6,6 +5,7 @@ import type { PromiseViolation } from './checker.js';
 import { chaosTenant, infer } from './documents.js';
 import { idOf } from './history.js';
 import type { History } from './history.js';
+import { readRows } from './rows.js';
 
 /** The flow that asks a model with a cache and limits, which the processes share over Redis where the run has one. */
 const caching = 'caching';
@@ -68,21 +68,15 @@ export interface CachedRun {
   readonly hasAsked: boolean;
 }
 
-export async function readCached(databaseUrl: string): Promise<CachedRun[]> {
-  const client = new Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    const { rows } = await client.query<CachedRun>(
-      `SELECT event.provider_event_id AS ticket, run.state, run.decision, EXISTS (
-         SELECT FROM model_attempt AS attempt WHERE attempt.tenant_id = run.tenant_id AND attempt.run_id = run.id) AS "hasAsked"
-       FROM run JOIN event ON event.tenant_id = run.tenant_id AND event.id = run.event_id
-       WHERE run.tenant_id = $1 AND run.flow = $2`,
-      [chaosTenant, caching],
-    );
-    return rows;
-  } finally {
-    await client.end();
-  }
+export function readCached(databaseUrl: string): Promise<CachedRun[]> {
+  return readRows(
+    databaseUrl,
+    `SELECT event.provider_event_id AS ticket, run.state, run.decision, EXISTS (
+       SELECT FROM model_attempt AS attempt WHERE attempt.tenant_id = run.tenant_id AND attempt.run_id = run.id) AS "hasAsked"
+     FROM run JOIN event ON event.tenant_id = run.tenant_id AND event.id = run.event_id
+     WHERE run.tenant_id = $1 AND run.flow = $2`,
+    [chaosTenant, caching],
+  );
 }
 
 /** Every acknowledged event has its decision, and equal questions have equal ones, whichever cache their outputs came from. */

@@ -1,6 +1,6 @@
-import { Client } from 'pg';
 import type { PromiseViolation } from './checker.js';
 import { chaosTenant } from './documents.js';
+import { readRows } from './rows.js';
 
 /** The schedule of a run, which ticks every second while faults are injected, and the flow that runs on its ticks. */
 const clock = 'clock';
@@ -40,20 +40,14 @@ export function clockDocuments({ fromMs, untilMs }: ClockSpan): object[] {
   ];
 }
 
-export async function readTicks(databaseUrl: string): Promise<StoredTick[]> {
-  const client = new Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    const { rows } = await client.query<StoredTick>(
-      `SELECT (extract(epoch FROM occurred_at) * 1000)::float8 AS "atMs",
-         (SELECT count(*)::float8 FROM run WHERE run.tenant_id = event.tenant_id AND run.event_id = event.id AND state = 'completed') AS "completedRuns"
-       FROM event WHERE tenant_id = $1 AND source = $2 ORDER BY occurred_at`,
-      [chaosTenant, clock],
-    );
-    return rows;
-  } finally {
-    await client.end();
-  }
+export function readTicks(databaseUrl: string): Promise<StoredTick[]> {
+  return readRows(
+    databaseUrl,
+    `SELECT (extract(epoch FROM occurred_at) * 1000)::float8 AS "atMs",
+       (SELECT count(*)::float8 FROM run WHERE run.tenant_id = event.tenant_id AND run.event_id = event.id AND state = 'completed') AS "completedRuns"
+     FROM event WHERE tenant_id = $1 AND source = $2 ORDER BY occurred_at`,
+    [chaosTenant, clock],
+  );
 }
 
 /** Every second of the span is one event with one completed run. */

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { Client } from 'pg';
 import { issueApiKey } from '#libs/auth';
 import { ApiKeyTable, Database } from '#libs/persistence';
 import { serverSentEvents } from '#libs/testing';
 import type { PromiseViolation } from './checker.js';
 import { chaosTenant, infer } from './documents.js';
+import { readRows } from './rows.js';
 
 /** The flow that callers ask. */
 const deciding = 'deciding';
@@ -196,18 +196,12 @@ export function isWhole({ draft, isComplete, decision }: EndedStream): boolean {
   }
 }
 
-export async function readDecisions(databaseUrl: string): Promise<StoredDecision[]> {
-  const client = new Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    const { rows } = await client.query<StoredDecision>(
-      `SELECT event_id AS "eventId", state, decision, default_reason AS reason FROM run WHERE tenant_id = $1 AND flow = $2 AND generation = 0`,
-      [chaosTenant, deciding],
-    );
-    return rows;
-  } finally {
-    await client.end();
-  }
+export function readDecisions(databaseUrl: string): Promise<StoredDecision[]> {
+  return readRows(
+    databaseUrl,
+    `SELECT event_id AS "eventId", state, decision, default_reason AS reason FROM run WHERE tenant_id = $1 AND flow = $2 AND generation = 0`,
+    [chaosTenant, deciding],
+  );
 }
 
 /** Answers that promised nothing, because nobody could confirm them. */

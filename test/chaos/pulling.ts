@@ -1,8 +1,8 @@
-import { Client } from 'pg';
 import type { PromiseViolation } from './checker.js';
 import { chaosTenant } from './documents.js';
 import { entries, entryAt } from './entry-list.js';
 import type { EventOnLog } from './log-reader.js';
+import { readRows } from './rows.js';
 
 /** The flow that runs on the events of the pull. */
 const listing = 'listing';
@@ -46,20 +46,14 @@ export function pullDocuments(): object[] {
   ];
 }
 
-export async function readEntries(databaseUrl: string): Promise<StoredEntry[]> {
-  const client = new Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    const { rows } = await client.query<StoredEntry>(
-      `SELECT provider_event_id AS id,
-         (SELECT count(*)::float8 FROM run WHERE run.tenant_id = event.tenant_id AND run.event_id = event.id AND state = 'completed') AS "completedRuns"
-       FROM event WHERE tenant_id = $1 AND source = $2`,
-      [chaosTenant, entries],
-    );
-    return rows;
-  } finally {
-    await client.end();
-  }
+export function readEntries(databaseUrl: string): Promise<StoredEntry[]> {
+  return readRows(
+    databaseUrl,
+    `SELECT provider_event_id AS id,
+       (SELECT count(*)::float8 FROM run WHERE run.tenant_id = event.tenant_id AND run.event_id = event.id AND state = 'completed') AS "completedRuns"
+     FROM event WHERE tenant_id = $1 AND source = $2`,
+    [chaosTenant, entries],
+  );
 }
 
 /**

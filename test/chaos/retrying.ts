@@ -1,9 +1,9 @@
-import { Client } from 'pg';
 import { acknowledged } from './checker.js';
 import type { PromiseViolation } from './checker.js';
 import { chaosKeys, chaosTenant } from './documents.js';
 import { idOf } from './history.js';
 import type { History } from './history.js';
+import { readRows } from './rows.js';
 
 /** The flow whose runs are given up at first, and retried by two operators at the same moment. */
 const hasty = 'hasty';
@@ -51,21 +51,15 @@ export interface RetriedRun {
   readonly deadLetterId: string | null;
 }
 
-export async function readRetried(databaseUrl: string): Promise<RetriedRun[]> {
-  const client = new Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    const { rows } = await client.query<RetriedRun>(
-      `SELECT run.id, run.event_id AS "eventId", event.provider_event_id AS ticket, run.state, run.error_code AS "errorCode",
-         run.dead_letter_id AS "deadLetterId"
-       FROM run JOIN event ON event.tenant_id = run.tenant_id AND event.id = run.event_id
-       WHERE run.tenant_id = $1 AND run.flow = $2`,
-      [chaosTenant, hasty],
-    );
-    return rows;
-  } finally {
-    await client.end();
-  }
+export function readRetried(databaseUrl: string): Promise<RetriedRun[]> {
+  return readRows(
+    databaseUrl,
+    `SELECT run.id, run.event_id AS "eventId", event.provider_event_id AS ticket, run.state, run.error_code AS "errorCode",
+       run.dead_letter_id AS "deadLetterId"
+     FROM run JOIN event ON event.tenant_id = run.tenant_id AND event.id = run.event_id
+     WHERE run.tenant_id = $1 AND run.flow = $2`,
+    [chaosTenant, hasty],
+  );
 }
 
 /** Each event comes to one decision and one delivery, whoever retried what of it and how often, and no dead letter is retried twice. */

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
-import { Client } from 'pg';
 import { acknowledged } from './checker.js';
 import type { PromiseViolation } from './checker.js';
 import { chaosKeys, chaosTenant } from './documents.js';
 import { idOf, isReviewed } from './history.js';
 import type { History } from './history.js';
+import { readRows } from './rows.js';
 
 /** The flow that asks a person about every eighth event. */
 const reviewing = 'reviewing';
@@ -119,22 +119,16 @@ export class Reviewers {
   }
 }
 
-export async function readReviews(databaseUrl: string): Promise<StoredReview[]> {
-  const client = new Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    const { rows } = await client.query<StoredReview>(
-      `SELECT review.id, event.provider_event_id AS ticket, review.state, review.outcome, review.value, review.decided_by AS "decidedBy",
-         run.state AS "runState", run.decision
-       FROM review JOIN run ON run.tenant_id = review.tenant_id AND run.id = review.run_id
-       JOIN event ON event.tenant_id = review.tenant_id AND event.id = review.event_id
-       WHERE review.tenant_id = $1 AND review.flow = $2`,
-      [chaosTenant, reviewing],
-    );
-    return rows;
-  } finally {
-    await client.end();
-  }
+export function readReviews(databaseUrl: string): Promise<StoredReview[]> {
+  return readRows(
+    databaseUrl,
+    `SELECT review.id, event.provider_event_id AS ticket, review.state, review.outcome, review.value, review.decided_by AS "decidedBy",
+       run.state AS "runState", run.decision
+     FROM review JOIN run ON run.tenant_id = review.tenant_id AND run.id = review.run_id
+     JOIN event ON event.tenant_id = review.tenant_id AND event.id = review.event_id
+     WHERE review.tenant_id = $1 AND review.flow = $2`,
+    [chaosTenant, reviewing],
+  );
 }
 
 /**
