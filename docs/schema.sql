@@ -1136,9 +1136,6 @@ GRANT EXECUTE ON FUNCTION redelivery_refusal TO millrace_query, millrace_service
 CREATE FUNCTION refused_redeliveries(p_tenant text, p_ids text[], p_effects jsonb) RETURNS TABLE(id text, code text) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION refused_redeliveries TO millrace_query, millrace_service;
 
-CREATE FUNCTION replay_conditions(p_filter jsonb) RETURNS text LANGUAGE sql IMMUTABLE;
-GRANT EXECUTE ON FUNCTION replay_conditions TO millrace_query, millrace_service;
-
 CREATE FUNCTION replay_of_dead_letters_count(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_limit integer) RETURNS integer LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION replay_of_dead_letters_count TO millrace_query, millrace_service;
 
@@ -1150,6 +1147,9 @@ GRANT EXECUTE ON FUNCTION replay_of_events_count TO millrace_query, millrace_ser
 
 CREATE FUNCTION replay_of_events_items(p_tenant text, p_filter jsonb, p_until timestamp with time zone, p_at text, p_place bigint, p_key text, p_limit integer) RETURNS TABLE(at timestamp with time zone, place bigint, key text, subject text, flow text, customer text) LANGUAGE plpgsql;
 GRANT EXECUTE ON FUNCTION replay_of_events_items TO millrace_query, millrace_service;
+
+CREATE FUNCTION replays_of_events(p_filter jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE;
+GRANT EXECUTE ON FUNCTION replays_of_events TO millrace_query, millrace_service;
 
 CREATE FUNCTION request_conditions(p_filter jsonb) RETURNS text LANGUAGE sql IMMUTABLE;
 GRANT EXECUTE ON FUNCTION request_conditions TO millrace_query, millrace_service;

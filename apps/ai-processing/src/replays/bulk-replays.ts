@@ -10,8 +10,8 @@ const sources = {
 };
 
 /**
- * Bulk operations that append one `ReplayEvent` per item. An event is replayed with the flow that the operation names, if that takes it; the dead letter of a run only
- * with that run's flow, so that flows which succeeded on its event are left alone, and under the rule of a single retry of it.
+ * Bulk operations that append one `ReplayEvent` per item. An event is replayed with the flow that the operation names, if that takes it; the dead letter
+ * of a run only with that run's flow, so that flows which succeeded on its event are left alone, and under the rule of a single retry of it.
  */
 export function bulkReplays(
   database: Database,

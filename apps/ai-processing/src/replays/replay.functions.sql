@@ -3,16 +3,20 @@
 -- `at`, `place`, `key` order the items as the things themselves came, whatever order they were parked in: of one customer the older comes first.
 -- `_items` returns those after a position, `_count` counts up to a limit. $1 is the tenant, $2 the filter, $3 when the operation started.
 
--- Which events a bulk replay with one flow takes: requests are told apart by event_conditions; of the others those of its sources and types, whose patterns
--- have stars, and those that it has run on before. Its condition `when` is asked by the worker.
-CREATE OR REPLACE FUNCTION replay_conditions(p_filter jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-  SELECT CASE WHEN p_filter ? 'takes' THEN concat(
-    $c$ AND (request IS NOT NULL OR (type COLLATE "C" LIKE ANY (ARRAY(
-      SELECT replace(replace(replace(replace(pattern, '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')
-      FROM jsonb_array_elements_text($2->'takes'->'types') AS pattern))$c$,
-    CASE WHEN p_filter->'takes' ? 'sources' THEN $c$ AND source = ANY (ARRAY(SELECT jsonb_array_elements_text($2->'takes'->'sources')))$c$ END,
-    $c$) OR EXISTS (SELECT FROM run WHERE run.tenant_id = $1 AND run.event_id = event.id AND run.flow = ($2->>'runnableBy')))$c$) END
-$$;
+-- What a bulk replay of events replays. With one flow: of requests those that event_conditions leaves; of the others those of its sources and types, whose
+-- patterns have stars, and those that it has run on before. Its condition `when` is asked by the worker.
+CREATE OR REPLACE FUNCTION replays_of_events(p_filter jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN concat(
+    $q$SELECT received_at AS at, log_offset AS place, id::text AS key, id::text AS subject, NULL::text AS flow, customer::text
+      FROM event WHERE tenant_id = $1 AND received_at <= $3$q$, event_conditions(p_filter),
+    CASE WHEN p_filter ? 'takes' THEN concat(
+      $c$ AND (request IS NOT NULL OR (type COLLATE "C" LIKE ANY (ARRAY(
+        SELECT replace(replace(replace(replace(pattern, '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')
+        FROM jsonb_array_elements_text($2->'takes'->'types') AS pattern))$c$,
+      CASE WHEN p_filter->'takes' ? 'sources' THEN $c$ AND source = ANY (ARRAY(SELECT jsonb_array_elements_text($2->'takes'->'sources')))$c$ END,
+      $c$) OR EXISTS (SELECT FROM run WHERE run.tenant_id = $1 AND run.event_id = event.id AND run.flow = ($2->>'runnableBy')))$c$) END);
+END $$;
 
 CREATE OR REPLACE FUNCTION replay_of_events_items(
   p_tenant text, p_filter jsonb, p_until timestamptz, p_at text, p_place bigint, p_key text, p_limit integer
@@ -21,9 +25,7 @@ RETURNS TABLE (at timestamptz, place bigint, key text, subject text, flow text, 
 BEGIN
   PERFORM set_config('millrace.tenant', p_tenant, true);
   RETURN QUERY EXECUTE concat(
-    $q$SELECT * FROM (
-      SELECT received_at AS at, log_offset AS place, id::text AS key, id::text AS subject, NULL::text AS flow, customer::text
-      FROM event WHERE tenant_id = $1 AND received_at <= $3$q$, event_conditions(p_filter), replay_conditions(p_filter), $q$) AS item$q$,
+    'SELECT * FROM (', replays_of_events(p_filter), ') AS item',
     CASE WHEN p_at IS NULL THEN '' ELSE ' WHERE (at, place, key) > ($4::timestamptz, $5, $6)' END,
     ' ORDER BY at, place, key LIMIT $7')
   USING p_tenant, p_filter, p_until, p_at, p_place, p_key, p_limit;
@@ -34,10 +36,7 @@ DECLARE
   found integer;
 BEGIN
   PERFORM set_config('millrace.tenant', p_tenant, true);
-  EXECUTE concat(
-    $q$SELECT count(*) FROM (SELECT * FROM (
-      SELECT received_at AS at, log_offset AS place, id::text AS key, id::text AS subject, NULL::text AS flow, customer::text
-      FROM event WHERE tenant_id = $1 AND received_at <= $3$q$, event_conditions(p_filter), replay_conditions(p_filter), $q$) AS item LIMIT $4) AS bounded$q$)
+  EXECUTE concat('SELECT count(*) FROM (SELECT FROM (', replays_of_events(p_filter), ') AS item LIMIT $4) AS bounded')
   INTO found USING p_tenant, p_filter, p_until, p_limit;
   RETURN found;
 END $$;

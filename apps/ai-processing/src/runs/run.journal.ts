@@ -93,12 +93,16 @@ export class RunJournal implements StepJournal {
 
   /** True: a step of the run has begun to wait, under this claim or an earlier one. */
   get hasWaited(): boolean {
-    return [...this.results.keys()].some((step) => step.endsWith(':due') || step.endsWith(':asked'));
+    return this.hasAsked || this.hasResult(':due');
   }
 
   /** True: a step of the run has asked a person, under this claim or an earlier one. */
   private get hasAsked(): boolean {
-    return [...this.results.keys()].some((step) => step.endsWith(':asked'));
+    return this.hasResult(':asked');
+  }
+
+  private hasResult(ending: string): boolean {
+    return [...this.results.keys()].some((step) => step.endsWith(ending));
   }
 
   /** The waits that the steps have met and that are not over. */

@@ -122,7 +122,7 @@ export class RunService {
   /**
    * Runs flows on the event again, each as its next generation. The same command finds the runs it made before. A retry of a dead letter that is resolved,
    * or is retried already, runs nothing.
-   * @param ordered.flow the name of one flow, whether or not it matches the event unless `onlyIfTaken` is set; null: all flows that match the event now
+   * @param ordered.flow the name of one flow, whether or not it matches the event, unless `onlyIfTaken` is set; null: all that match it now
    * @throws NotFound, RunsUnfinished
    */
   async rerunFlows(event: EventReceived, ordered: OrderedReplay, context: RecordContext): Promise<void> {
